@@ -1,0 +1,237 @@
+"""A Keras model in, the same model with factorised layers out."""
+
+import re
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dprp import penalties, resize
+from keras_dprp.cloning import rebuild
+from keras_dprp.decomposition import factors_of
+from keras_dprp.graph import is_graph
+from keras_dprp.layers import SVDConv2D, SVDDense, matrices
+from keras_dprp.layers.mode import choose_mode
+from keras_dprp.layers.svd_layer import check_rank
+
+_TWINS = {keras.layers.Conv2D: SVDConv2D, keras.layers.Dense: SVDDense}
+_WITH_KERNEL = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+)
+
+
+def factorize(
+    model,
+    filters=None,
+    rank=None,
+    mode="spatial",
+    structure=penalties.DEFAULT_STRUCTURE,
+    compression=penalties.DEFAULT_COMPRESSION,
+):
+    """Replace convolutions and dense layers by factorised ones of the same weights.
+
+    At full rank the returned model has the outputs of the given one, which is left
+    as it was. Layers that cannot be factorised stay as they are; `summary` lists
+    them with the reason.
+
+    Args:
+        model: A built functional or Sequential `keras.Model`; nested models, shared
+            layers, several inputs and outputs included.
+        filters: Which layers: None (all), a regex or a list of them to search layer
+            names with, or a callable from a layer to a bool.
+        rank: None (full), an int (at most the full rank of each layer is taken), or
+            a float in (0, 1], a share of each layer's full rank.
+        mode: "spatial" (k x 1, then 1 x k), "channel" (k x k, then 1 x 1), or "auto"
+            (for each layer the one that holds 90 % of s² at fewer MACs).
+        structure: None, a name ("orthogonality", "ordering"), a penalty object, or a
+            list of them.
+        compression: None, a name ("hoyer", "l1", "l2", "funnel"), a penalty object,
+            or a list of them.
+
+    Returns:
+        A new model, not compiled.
+
+    Raises:
+        TypeError: If `model` is no Keras model, or `filters` or `rank` has a wrong
+            type.
+        ValueError: If the model is not built or subclassed, no layer of it can be
+            factorised, or an argument has an unknown value.
+
+    Example:
+
+    >>> model = keras_dprp.factorize(keras.applications.MobileNet(weights=None))
+
+    References:
+        [Convolutional Neural Network Compression via Dynamic Parameter Rank
+        Pruning](https://arxiv.org/abs/2401.08014)
+    """
+    _check_model(model)
+    _check_mode(mode)
+    check_rank(rank)
+    chosen = _matcher(filters)
+    arguments = {
+        "structure": penalties.get(structure, penalties.STRUCTURE, "structure"),
+        "compression": penalties.get(
+            compression, penalties.COMPRESSION, "compression"
+        ),
+    }
+    replaced = _layers_to_replace(model, chosen, mode)
+
+    def replace(layer):
+        if id(layer) not in replaced:
+            return None
+        return [_twin(layer, rank, mode, arguments)]
+
+    copy, places = rebuild(model, replace)
+    for layer in replaced.values():
+        _copy_weights(layer, places[id(layer)][-1])
+    resize.adopt(copy)
+    return copy
+
+
+def _layers_to_replace(model, chosen, mode):
+    layers, reasons = {}, []
+    for layer in resize.flatten_layers(model):
+        if isinstance(layer, _WITH_KERNEL):
+            reason = reason_left(layer, mode)
+            if reason is None and chosen(layer):
+                layers[id(layer)] = layer
+            reasons.append(f"{layer.name}: {reason or 'not chosen by `filters`'}")
+    if not layers:
+        raise ValueError(
+            "No layer of the model can be factorised. Received: model "
+            f"'{model.name}' with {'; '.join(reasons) or 'no kernel in any layer'}"
+        )
+    return layers
+
+
+def reason_left(layer, mode="spatial"):
+    """Why `factorize` cannot replace a layer; None if it can."""
+    if type(layer) not in _TWINS:
+        return f"a {type(layer).__name__} has no factorised form"
+    if layer.kernel_constraint is not None:
+        return "a kernel constraint cannot act on a product"
+    if getattr(layer, "lora_enabled", False) or getattr(
+        layer, "quantization_mode", None
+    ):
+        return "it is quantized or has LoRA enabled"
+    modes = matrices.MODES if mode == "auto" else (mode,)
+    shapes = [_matrix_shape(layer, each) for each in modes]
+    if all(rows + columns >= rows * columns for rows, columns in shapes):
+        return "even rank 1 costs no less than dense"
+    return None
+
+
+def _twin(layer, rank, mode, arguments):
+    """The factorised layer of a stock layer's arguments, not yet built."""
+    twin_class = _TWINS[type(layer)]
+    config = {name: getattr(layer, name) for name in twin_class.stock_arguments}
+    config.update(
+        name=layer.name,
+        dtype=layer.dtype_policy,
+        trainable=layer.trainable,
+        # The stock weights come in a moment; these need no decomposition.
+        kernel_initializer="zeros",
+        **arguments,
+    )
+    if twin_class is SVDConv2D:
+        config["mode"] = _mode_of(layer, mode)
+    twin = twin_class(**config)
+    twin.kernel_initializer = layer.kernel_initializer
+    full_rank = min(_matrix_shape(layer, config.get("mode")))
+    twin.requested_rank = min(rank, full_rank) if isinstance(rank, int) else rank
+    return twin
+
+
+def _matrix_shape(layer, mode):
+    if isinstance(layer, keras.layers.Dense):
+        return tuple(layer.kernel.shape)
+    return matrices.matrix_shape(tuple(layer.kernel.shape), mode, layer.groups)
+
+
+def _mode_of(layer, mode):
+    if mode != "auto":
+        return mode
+    kernel = ops.convert_to_tensor(layer.kernel)
+    spectra = {
+        each: np.linalg.svd(
+            ops.convert_to_numpy(matrices.to_matrix(kernel, each, layer.groups)),
+            compute_uv=False,
+        )
+        for each in matrices.MODES
+    }
+    probe = SVDConv2D.from_config(
+        {
+            name: value
+            for name, value in layer.get_config().items()
+            if name in SVDConv2D.stock_arguments
+        }
+    )
+    return choose_mode(probe, layer.get_build_config()["input_shape"], spectra)
+
+
+def _copy_weights(layer, twin):
+    kernel = ops.cast(ops.convert_to_tensor(layer.kernel), "float32")
+    factors = factors_of(ops.convert_to_numpy(twin.to_matrix(kernel)), twin.rank)
+    for variable, value in zip((twin.U, twin.s, twin.V), factors, strict=True):
+        variable.assign(value.astype("float32"))
+    if twin.bias is not None:
+        twin.bias.assign(ops.convert_to_numpy(layer.bias))
+
+
+def _check_model(model):
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`model` must be a Keras model. "
+            f"Received: {model!r} (of type {type(model).__name__})"
+        )
+    if is_graph(model):
+        return
+    if isinstance(model, keras.Sequential):
+        raise ValueError(
+            "`model` must be built, so that its weights exist. Give it a keras.Input, "
+            "or call it on a batch of data first. "
+            f"Received: unbuilt model '{model.name}'"
+        )
+    raise ValueError(
+        "`model` must be a functional or Sequential model: the layers inside a "
+        "subclassed one cannot be replaced from outside. Write it with the functional "
+        "API, or use keras_dprp.SVDConv2D and keras_dprp.SVDDense in its constructor. "
+        f"Received: '{model.name}' (of type {type(model).__name__})"
+    )
+
+
+def _check_mode(mode):
+    if mode not in (*matrices.MODES, "auto"):
+        raise ValueError(
+            f"`mode` must be 'spatial', 'channel' or 'auto'. Received: mode={mode!r}"
+        )
+
+
+def _matcher(filters):
+    """A function from a layer to whether it is chosen."""
+    if filters is None:
+        return lambda layer: True
+    if callable(filters):
+        return filters
+    patterns = [filters] if isinstance(filters, str) else filters
+    if not isinstance(patterns, (list, tuple)) or not all(
+        isinstance(pattern, str) for pattern in patterns
+    ):
+        raise TypeError(
+            "`filters` must be None, a regex, a list of them, or a callable on a "
+            f"layer. Received: filters={filters!r}"
+        )
+    compiled = [re.compile(pattern) for pattern in patterns]
+    return lambda layer: any(pattern.search(layer.name) for pattern in compiled)

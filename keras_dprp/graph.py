@@ -1,0 +1,86 @@
+"""Which layers a model calls, how often, and on inputs of which shape."""
+
+from dataclasses import dataclass
+
+import keras
+
+# Sizes a model leaves open (its batch aside) count as an ImageNet image's.
+UNKNOWN_SIZE = 224
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer: shapes are tuples, a list of them for several inputs."""
+
+    layer: keras.Layer
+    input_shape: tuple
+    output_shape: tuple
+
+
+class _Probe(keras.Operation):
+    """Stands for a layer in a copy of the graph and yields its outputs' shapes."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, *args, **kwargs):
+        raise NotImplementedError("A probe has no outputs, only their shapes.")
+
+    def compute_output_spec(self, *args, **kwargs):
+        return self.layer.compute_output_spec(*args, **kwargs)
+
+
+def is_graph(model):
+    """Whether the layers and their order are known (functional, built Sequential)."""
+    if isinstance(model, keras.Sequential):
+        return model.built and bool(model.inputs)
+    return isinstance(model, keras.Function)
+
+
+def layer_calls(model):
+    """Every call of every layer in one forward pass, nested models opened.
+
+    Args:
+        model: A functional or a built Sequential model.
+
+    Returns:
+        A list of `Call` in the order of the forward pass.
+    """
+    calls: list[Call] = []
+    _trace(model, _inputs(model), calls)
+    return calls
+
+
+def _trace(model, inputs, calls):
+    inputs = keras.tree.map_structure(_input_like, inputs)
+
+    def call(probe, *args, **kwargs):
+        layer = probe.layer
+        outputs = probe(*args, **kwargs)
+        if is_graph(layer):
+            _trace(layer, args[0], calls)
+        elif isinstance(layer, keras.Layer):
+            calls.append(Call(layer, _shape(args), _shape(outputs)))
+        return outputs
+
+    # A Sequential model is the same graph, but takes no `call_function`.
+    graph = keras.Model(_inputs(model), model.output)
+    keras.models.clone_model(
+        graph, input_tensors=inputs, clone_function=_Probe, call_function=call
+    )
+
+
+def _inputs(model):
+    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+
+def _input_like(tensor):
+    batch, *sizes = tensor.shape
+    known = [UNKNOWN_SIZE if size is None else size for size in sizes]
+    return keras.Input(batch_shape=(batch, *known), dtype=tensor.dtype)
+
+
+def _shape(tensors):
+    shapes = [tuple(t.shape) for t in keras.tree.flatten(tensors) if hasattr(t, "shape")]
+    return shapes[0] if len(shapes) == 1 else shapes

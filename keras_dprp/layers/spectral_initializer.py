@@ -1,0 +1,49 @@
+"""Initial factors: the SVD of what the kernel initializer draws."""
+
+import numpy as np
+from keras import ops
+
+from keras_dprp.decomposition import factors_of
+
+
+class SpectralInitializer:
+    """Initialises U, s and V so that their product is the initial kernel.
+
+    The kernel is drawn and decomposed once, when the first of the three variables
+    is really initialised, and let go after the last.
+
+    Args:
+        kernel_initializer: A `keras.initializers.Initializer`.
+        kernel_shape: Shape of the kernel.
+        to_matrix: Function from kernel to kernel matrix.
+    """
+
+    def __init__(self, kernel_initializer, kernel_shape, to_matrix):
+        self.kernel_initializer = kernel_initializer
+        self.kernel_shape = kernel_shape
+        self.to_matrix = to_matrix
+        self._factors: dict[str, np.ndarray] = {}
+
+    def factor(self, name):
+        """The initializer of one variable, "U", "s" or "V"."""
+
+        def initializer(shape, dtype=None):
+            if not self._factors:
+                self._factors = self._draw()
+            if not self._factors:
+                return ops.zeros(shape, dtype)
+            value = self._factors.pop(name)[..., : shape[-1]]
+            return ops.convert_to_tensor(value.astype("float32"), dtype=dtype)
+
+        return initializer
+
+    def _draw(self):
+        kernel = self.kernel_initializer(self.kernel_shape, dtype="float32")
+        try:
+            matrix = ops.convert_to_numpy(self.to_matrix(kernel))
+        except Exception:
+            # While Keras traces a model without Input, it asks for a stand-in of
+            # which it reads the shape alone; the draw is a tracer then and each
+            # backend has an error of its own for that. The real call comes later.
+            return {}
+        return dict(zip(("U", "s", "V"), factors_of(matrix), strict=True))

@@ -1,0 +1,124 @@
+"""A dense layer held as U diag(s) Vᵀ."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_dprp import penalties
+from keras_dprp.layers.svd_layer import SVDLayer
+
+
+@keras.saving.register_keras_serializable(package="keras_dprp")
+class SVDDense(SVDLayer):
+    """Drop-in for `keras.layers.Dense` whose kernel is U diag(s) Vᵀ.
+
+    At full rank its outputs are those of the stock layer. With a
+    `RankPruningCallback` its rank falls in training.
+
+    Args:
+        units, activation, use_bias, kernel_initializer, bias_initializer,
+        kernel_regularizer, bias_regularizer, activity_regularizer,
+        kernel_constraint, bias_constraint: As in `keras.layers.Dense`. The kernel
+            regularizer acts on the product. A kernel constraint is refused.
+        rank: None (full), an int, or a float in (0, 1], a share of the full rank.
+        structure: None, a name ("orthogonality", "ordering"), a penalty object, or a
+            list of them.
+        compression: None, a name ("hoyer", "l1", "l2", "funnel"), a penalty object,
+            or a list of them.
+
+    Raises:
+        ValueError: For a bad argument of the stock layer, an unknown penalty, a rank
+            outside its range, or a kernel constraint.
+
+    Example:
+
+    >>> layer = keras_dprp.SVDDense(100, rank=10)
+    >>> layer(numpy.zeros((1, 512))).shape
+    (1, 100)
+    """
+
+    stock_class = keras.layers.Dense
+    stock_arguments = (
+        "units",
+        "activation",
+        "use_bias",
+        "kernel_initializer",
+        "bias_initializer",
+        "kernel_regularizer",
+        "bias_regularizer",
+        "activity_regularizer",
+        "kernel_constraint",
+        "bias_constraint",
+    )
+
+    def __init__(
+        self,
+        units,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        rank=None,
+        structure=penalties.DEFAULT_STRUCTURE,
+        compression=penalties.DEFAULT_COMPRESSION,
+        **kwargs,
+    ):
+        # The stock layer checks the arguments and brings them into standard form.
+        # Named, so that it takes no automatic name away from the user's layers.
+        stock = keras.layers.Dense(
+            units=units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            name="stock",
+        )
+        super().__init__(stock, rank, structure, compression, **kwargs)
+
+    def build(self, input_shape):
+        self.input_spec = keras.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
+        super().build(input_shape)
+
+    def kernel_shape(self, input_shape):
+        return (input_shape[-1], self.units)
+
+    def matrix_shape(self):
+        return self._kernel_shape
+
+    def to_matrix(self, kernel):
+        return kernel
+
+    def to_kernel(self, matrix):
+        return matrix
+
+    def pair_kernels(self, first, second):
+        """Kernels of both dense layers from scaled `U` and `V`."""
+        return first, ops.swapaxes(second, -1, -2)
+
+    def apply_kernel(self, inputs, kernel):
+        return ops.matmul(inputs, kernel)
+
+    def apply_pair(self, inputs, first, second):
+        first, second = self.pair_kernels(first, second)
+        return ops.matmul(ops.matmul(inputs, first), second)
+
+    def dense_macs(self, input_shape):
+        return self._positions(input_shape) * input_shape[-1] * self.units
+
+    def pair_macs(self, input_shape, rank=None):
+        rank = rank or self.rank
+        return self._positions(input_shape) * rank * (input_shape[-1] + self.units)
+
+    def _positions(self, input_shape):
+        return math.prod(size or 1 for size in input_shape[1:-1])

@@ -1,0 +1,1 @@
+"""Which rank each layer gets, and what it costs."""

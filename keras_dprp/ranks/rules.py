@@ -1,0 +1,66 @@
+"""The pruning rules a callback can follow: spectra in, ranks out."""
+
+from dataclasses import dataclass
+
+from keras_dprp.ranks.budget import layer_choices, ranks_by_budget
+from keras_dprp.ranks.costs import NetworkCost
+from keras_dprp.ranks.threshold import rank_by_threshold, round_up
+
+
+@dataclass(frozen=True)
+class ThresholdRule:
+    """Each layer for itself loses the tail that holds little of s²."""
+
+    threshold: float
+    multiple_of: int
+    min_rank: int
+
+    def ranks(self, layers, spectra, progress):
+        """A rank for each layer, by `id(layer)`.
+
+        Args:
+            layers: A list of `SVDLayer`.
+            spectra: Singular values by `id(layer)`.
+            progress: Float in (0, 1]: how much of the pruning phase is over. The
+                threshold is the same throughout.
+        """
+        return {
+            id(layer): round_up(
+                rank_by_threshold(spectra[id(layer)], self.threshold),
+                self.multiple_of,
+                self.min_rank,
+                layer.rank,
+            )
+            for layer in layers
+        }
+
+
+@dataclass(frozen=True)
+class BudgetRule:
+    """All layers share a budget that falls from event to event.
+
+    It falls along a cubic: fast at first, when most of what goes is redundant, and
+    slowly towards the target.
+    """
+
+    cost: NetworkCost
+    target: float
+    metric: str
+    multiple_of: int
+    min_rank: int
+
+    def ranks(self, layers, spectra, progress):
+        """A rank for each layer, by `id(layer)`; arguments as in `ThresholdRule`."""
+        share = self.target + (1 - self.target) * (1 - progress) ** 3
+        budget = share * self.cost.dense(self.metric) - self.cost.other[self.metric]
+        choices = {
+            id(layer): layer_choices(
+                self.cost.layers[id(layer)],
+                self.metric,
+                spectra[id(layer)],
+                self.multiple_of,
+                self.min_rank,
+            )
+            for layer in layers
+        }
+        return ranks_by_budget(choices, budget)

@@ -1,0 +1,199 @@
+"""A table of what a factorised network is and what it becomes."""
+
+import io
+from dataclasses import dataclass
+
+import keras
+import rich.box
+import rich.console
+import rich.table
+
+from keras_dprp.factorize import reason_left
+from keras_dprp.graph import is_graph, layer_calls
+from keras_dprp.layers import SVDConv2D, SVDLayer
+from keras_dprp.ranks.costs import NetworkCost, stock_macs
+from keras_dprp.resize import flatten_layers
+
+_WIDTH = 120
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer with a kernel.
+
+    Args:
+        name: The layer's name.
+        kernel: Shape of its kernel.
+        mode: "spatial", "channel", or "" where there is no choice.
+        rank, full_rank: Ints, None if the layer is not factorised.
+        parameters, dense_parameters: Of the kernel (and bias) now and dense.
+        macs, dense_macs: For one sample, now and dense.
+        form: What `fold` makes of it, or why it is not factorised.
+    """
+
+    name: str
+    kernel: tuple
+    mode: str
+    rank: int | None
+    full_rank: int | None
+    parameters: int
+    dense_parameters: int
+    macs: int
+    dense_macs: int
+    form: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `summary` printed: `str()` of it is the table.
+
+    Args:
+        rows: A list of `LayerRow`.
+        parameters, dense_parameters: Trainable parameters of the whole network.
+        macs, dense_macs: MACs of the whole network for one sample.
+    """
+
+    rows: list[LayerRow]
+    parameters: int
+    dense_parameters: int
+    macs: int
+    dense_macs: int
+
+    @property
+    def parameters_kept(self):
+        """Share of the dense network's trainable parameters."""
+        return self.parameters / self.dense_parameters if self.dense_parameters else 1.0
+
+    @property
+    def macs_kept(self):
+        """Share of the dense network's MACs."""
+        return self.macs / self.dense_macs if self.dense_macs else 1.0
+
+    def __str__(self):
+        buffer = io.StringIO()
+        rich.console.Console(file=buffer, width=_WIDTH).print(_table(self))
+        return buffer.getvalue()
+
+
+def summary(model):
+    """Print layers, ranks, parameters and MACs, now and dense, and return them.
+
+    Parameters are trainable ones, of the network as `fold` builds it. MACs are for
+    one sample; a size the model leaves open counts as 224.
+
+    Args:
+        model: A built `keras.Model`, factorised or not.
+
+    Returns:
+        A `Summary`; its `str()` is the printed table.
+
+    Raises:
+        TypeError: If `model` is no Keras model.
+        ValueError: If the model is not built.
+
+    Example:
+
+    >>> report = keras_dprp.summary(model)
+    >>> report.macs_kept
+    0.31
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`model` must be a Keras model. "
+            f"Received: {model!r} (of type {type(model).__name__})"
+        )
+    if not model.built:
+        raise ValueError(
+            "`model` must be built: give it a keras.Input, or call it on a batch of "
+            f"data first. Received: unbuilt model '{model.name}'"
+        )
+    cost = NetworkCost(model)
+    report = Summary(
+        _rows(model, cost),
+        cost.now("parameters"),
+        cost.dense("parameters"),
+        cost.now("macs"),
+        cost.dense("macs"),
+    )
+    rich.console.Console(width=_WIDTH).print(_table(report))
+    return report
+
+
+def _rows(model, cost):
+    macs: dict[int, int] = {}
+    for call in layer_calls(model) if is_graph(model) else []:
+        macs[id(call.layer)] = macs.get(id(call.layer), 0) + stock_macs(call)
+    rows = []
+    for layer in flatten_layers(model):
+        if id(layer) in cost.layers:
+            rows.append(_factorized_row(cost.layers[id(layer)]))
+        elif macs.get(id(layer)):
+            rows.append(_stock_row(layer, macs[id(layer)]))
+    return rows
+
+
+def _factorized_row(cost):
+    layer = cost.layer
+    bias = 0 if layer.bias is None else layer.bias.shape[0]
+    return LayerRow(
+        layer.name,
+        tuple(layer.kernel.shape),
+        layer.mode if isinstance(layer, SVDConv2D) else "",
+        layer.rank,
+        layer.full_rank,
+        cost.at("parameters", layer.rank) + bias,
+        cost.dense("parameters") + bias,
+        cost.at("macs", layer.rank),
+        cost.dense("macs"),
+        "pair" if layer.pair_is_cheaper() else "single",
+    )
+
+
+def _stock_row(layer, macs):
+    kernel = getattr(layer, "kernel", getattr(layer, "depthwise_kernel", None))
+    parameters = layer.count_params()
+    if isinstance(layer, SVDLayer):
+        reason = "frozen"
+    else:
+        reason = reason_left(layer) or "not factorised"
+    return LayerRow(
+        layer.name,
+        tuple(kernel.shape),
+        "",
+        None,
+        None,
+        parameters,
+        parameters,
+        macs,
+        macs,
+        reason,
+    )
+
+
+def _table(report):
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, show_footer=True)
+    for header, footer, justify in (
+        ("layer", "total", "left"),
+        ("kernel", "", "left"),
+        ("mode", "", "left"),
+        ("rank", "", "right"),
+        ("parameters", _share(report.parameters, report.dense_parameters), "right"),
+        ("MACs", _share(report.macs, report.dense_macs), "right"),
+        ("after fold", "", "left"),
+    ):
+        table.add_column(header, footer, justify=justify)
+    for row in report.rows:
+        table.add_row(
+            row.name,
+            "x".join(map(str, row.kernel)),
+            row.mode,
+            "" if row.rank is None else f"{row.rank} / {row.full_rank}",
+            _share(row.parameters, row.dense_parameters),
+            _share(row.macs, row.dense_macs),
+            row.form,
+        )
+    return table
+
+
+def _share(now, dense):
+    return f"{now:,} / {dense:,} ({now / dense:.0%})" if dense else f"{now:,}"
