@@ -1,0 +1,10 @@
+"""From a Keras model of any backend to a checked, timed .tflite file.
+
+Importing this package is cheap: Keras, TensorFlow and LiteRT are imported by the
+functions that need them.
+"""
+
+from tflite_export.exporter import export
+from tflite_export.report import ExportReport
+
+__all__ = ["ExportReport", "export"]

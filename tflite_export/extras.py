@@ -1,0 +1,13 @@
+"""What is installed only on request."""
+
+import importlib.util
+
+
+def require(*modules):
+    """Raise an ImportError that says what to install, if a module is missing."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"tflite_export needs {', '.join(missing)}, not installed here: "
+            'pip install "keras-dprp[export]"'
+        )

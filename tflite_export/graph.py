@@ -1,0 +1,97 @@
+"""What a Keras model takes and gives, flat and by name."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """One input: its name in the file, its shape without the batch, its dtype."""
+
+    name: str
+    shape: tuple
+    dtype: str
+
+
+def check_model(model):
+    """Raise unless `model` is a functional or a built Sequential Keras model."""
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`model` must be a Keras model. "
+            f"Received: {model!r} (of type {type(model).__name__})"
+        )
+    if isinstance(model, keras.Sequential):
+        if not model.built:
+            raise ValueError(
+                "`model` must be built: give it an `Input`, or call it on data. "
+                f"Received: the Sequential model '{model.name}', not built"
+            )
+    elif not isinstance(model, keras.Function):
+        raise ValueError(
+            "`model` must be functional or Sequential. Call a subclassed model on "
+            "a `keras.Input` and wrap both: `keras.Model(inputs, outputs)`. "
+            f"Received: '{model.name}' (of type {type(model).__name__})"
+        )
+
+
+def all_layers(model):
+    """Yield every layer of a model and of the models nested in it."""
+    for layer in model.layers:
+        yield layer
+        if hasattr(layer, "layers"):
+            yield from all_layers(layer)
+
+
+def model_inputs(model):
+    """The inputs of a model, as a list of `ModelInput` in the order Keras has."""
+    # Keras names tensors it was given no name for by a running number.
+    names = [
+        "input" if re.match(r"keras_tensor", tensor.name) else tensor.name
+        for tensor in model.inputs
+    ]
+    return [
+        ModelInput(name, tuple(tensor.shape[1:]), tensor.dtype)
+        for name, tensor in zip(_identifiers(names), model.inputs, strict=True)
+    ]
+
+
+def output_names(model):
+    """Names for the outputs: keys of a dict, else the layers they come from."""
+    import keras
+
+    if isinstance(model, keras.Sequential):
+        names = [model.layers[-1].name]
+    elif isinstance(model.output, dict):
+        paths = keras.tree.flatten_with_path(model.output)
+        names = ["_".join(map(str, path)) for path, _ in paths]
+    else:
+        names = model.output_names
+    return _identifiers(names)
+
+
+def call_flat(model, tensors):
+    """Call a model on a flat list of tensors; returns a flat list.
+
+    Args:
+        model: A functional or Sequential model.
+        tensors: One tensor an input, batch first, in the order of `model_inputs`.
+    """
+    import keras
+
+    if isinstance(model, keras.Sequential):
+        inputs = tensors[0]
+    else:
+        inputs = keras.tree.pack_sequence_as(model.input, tensors)
+    return keras.tree.flatten(model(inputs, training=False))
+
+
+def _identifiers(names):
+    """Python identifiers, as signatures ask for, no two alike."""
+    taken: list[str] = []
+    for name in names:
+        name = re.sub(r"\W|^(?=\d)", "_", name)
+        copies = [f"{name}_{number}" for number in range(1, len(names) + 1)]
+        taken.append(next(free for free in [name, *copies] if free not in taken))
+    return taken

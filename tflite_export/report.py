@@ -1,0 +1,115 @@
+"""What an export found."""
+
+import dataclasses
+import io
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OutputCheck:
+    """LiteRT's outputs against Keras's, for one output of the model.
+
+    Attributes:
+        name: Name of the output in the file.
+        largest_difference: In units of the standard deviation of Keras's outputs.
+        mean_difference: In the same units.
+        agreement: Share of samples with the same top class along the last axis; None
+            for outputs that have no two classes.
+    """
+
+    name: str
+    largest_difference: float
+    mean_difference: float
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, how far it is from the Keras model, and how fast it runs.
+
+    `str(report)` is a table.
+
+    Attributes:
+        path: Where the file is.
+        quantization: None (float32), "float16", "dynamic" or "int8".
+        bytes: Size of the file.
+        operations: Counts of the file's operations by name.
+        outputs: One `OutputCheck` an output.
+        samples: Number of samples that were compared.
+        latency_ms: Median latency of one sample in milliseconds, on this machine, with
+            one thread.
+        runs: Number of timed runs.
+    """
+
+    path: str
+    quantization: str | None
+    bytes: int
+    operations: dict[str, int]
+    outputs: tuple[OutputCheck, ...]
+    samples: int
+    latency_ms: float
+    runs: int
+
+    @property
+    def largest_difference(self):
+        """Largest of all outputs, in standard deviations of Keras's outputs."""
+        return max(output.largest_difference for output in self.outputs)
+
+    @property
+    def mean_difference(self):
+        """Mean of all outputs, in standard deviations of Keras's outputs."""
+        return sum(out.mean_difference for out in self.outputs) / len(self.outputs)
+
+    @property
+    def agreement(self):
+        """Lowest share of samples with the same top class; None without classes."""
+        shares = [out.agreement for out in self.outputs if out.agreement is not None]
+        return min(shares, default=None)
+
+    def to_dict(self):
+        """Return the report as a dict that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values):
+        """Return the report that `to_dict` wrote."""
+        outputs = tuple(OutputCheck(**output) for output in values["outputs"])
+        return cls(**{**values, "outputs": outputs})
+
+    def __str__(self):
+        from rich.table import Table
+
+        table = Table(title=self.path, show_header=False)
+        table.add_column(style="bold")
+        table.add_column()
+        for label, value in self._rows():
+            table.add_row(label, value)
+        return table_text(table)
+
+    def _rows(self):
+        yield "quantization", self.quantization or "none (float32)"
+        yield "size", f"{self.bytes:,} bytes"
+        yield "latency", f"{self.latency_ms:.3f} ms (median of {self.runs}, 1 thread)"
+        yield (
+            "operations",
+            ", ".join(f"{count} {name}" for name, count in self.operations.items()),
+        )
+        yield "compared with", f"Keras, on {self.samples} samples"
+        for output in self.outputs:
+            prefix = f"{output.name}: " if len(self.outputs) > 1 else ""
+            yield (
+                f"{prefix}difference / std",
+                f"largest {output.largest_difference:.1e}, "
+                f"mean {output.mean_difference:.1e}",
+            )
+            if output.agreement is not None:
+                yield f"{prefix}same top class", f"{output.agreement:.1%}"
+
+
+def table_text(table):
+    """Return a rich table as plain text."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    Console(file=text, width=88).print(table)
+    return text.getvalue().rstrip()

@@ -1,0 +1,58 @@
+"""Models made ready for conversion: stock layers, float32."""
+
+from tflite_export.graph import all_layers
+
+_OTHER_FLOATS = ("float16", "bfloat16", "float64")
+
+
+def stock_float32(model):
+    """The model itself, or where it needs it a folded copy, a float32 copy.
+
+    LiteRT computes in float32 (or in integers), so layers of another float, mixed
+    precision's included, are copied as float32 ones with the same weights.
+    """
+    model = _folded(model)
+    if not any(_computes_otherwise(layer) for layer in all_layers(model)):
+        return model
+    return _float32_copy(model)
+
+
+def _folded(model):
+    import keras_dprp
+    from keras_dprp.layers import SVDLayer
+
+    if any(isinstance(layer, SVDLayer) for layer in all_layers(model)):
+        return keras_dprp.fold(model)
+    return model
+
+
+def _computes_otherwise(layer):
+    return {layer.compute_dtype, layer.variable_dtype} & set(_OTHER_FLOATS)
+
+
+def _float32_copy(model):
+    import keras
+
+    config = keras.saving.serialize_keras_object(model)
+    config.pop("compile_config", None)
+    copy = keras.saving.deserialize_keras_object(
+        _as_float32(config),
+        custom_objects={
+            type(layer).__name__: type(layer) for layer in all_layers(model)
+        },
+        # Safe: the configuration is that of a model in this process.
+        safe_mode=False,
+    )
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _as_float32(config, key=None):
+    """A serialized object with every dtype and policy in it float32, however deep."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return "float32"
+        return {key: _as_float32(value, key) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_as_float32(value) for value in config)
+    return "float32" if key == "dtype" and config in _OTHER_FLOATS else config
