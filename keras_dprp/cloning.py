@@ -1,8 +1,13 @@
 """A model rebuilt layer by layer: what `factorize` and `fold` have in common."""
 
+import inspect
+import tempfile
+import warnings
+
 import keras
 
-from keras_dprp.graph import is_graph
+from keras_dprp import resize
+from keras_dprp.graph import first_argument, is_graph
 
 
 def rebuild(model, replace):
@@ -21,7 +26,7 @@ def rebuild(model, replace):
         The copy, and a dict from `id(layer)` to the list of layers in its place.
     """
     places: dict[int, list] = {}
-    copied: list = []
+    copied: list[keras.Layer] = []
 
     def place(operation):
         if id(operation) not in places:
@@ -31,12 +36,13 @@ def rebuild(model, replace):
     def _stand_ins(operation):
         if is_graph(operation):
             return [clone(operation)]
-        if isinstance(operation, keras.Layer):
-            replacement = replace(operation)
-            if replacement is not None:
-                return replacement
+        if not isinstance(operation, keras.Layer):
+            return [operation]  # A mere function, without name or weights of its own.
+        replacement = replace(operation)
+        if replacement is not None:
+            return replacement
         copied.append(operation)
-        return [type(operation).from_config(operation.get_config())]
+        return [_copy_layer(operation)]
 
     def clone(graph):
         if isinstance(graph, keras.Sequential):
@@ -44,25 +50,90 @@ def rebuild(model, replace):
         return _clone_functional(graph, place)
 
     copy = clone(model)
-    for operation in copied:
-        _copy_variables(operation, places[id(operation)][0])
+    for layer in copied:
+        copy_state(layer, places[id(layer)][0])
     return copy, places
+
+
+def copy_state(source, target):
+    """Copy all that a built layer has learned to another of the same configuration."""
+    for old, new in _sublayers(source, target):
+        # Keras does not build a layer that serves as activation before it is used.
+        if old.built and not new.built and old.get_build_config():
+            new.build_from_config(old.get_build_config())
+    for old, new in zip(source.variables, target.variables, strict=True):
+        # By value: JAX donates the buffers of what it trains.
+        new.assign(keras.ops.convert_to_numpy(old))
+    for old, new in _sublayers(source, target):
+        if hasattr(old, "save_assets"):
+            with tempfile.TemporaryDirectory() as folder:
+                old.save_assets(folder)
+                new.load_assets(folder)
+        if hasattr(new, "finalize_state"):
+            new.finalize_state()
+
+
+def twin_config(layer, names):
+    """Arguments that a stock layer and its factorised twin share, as live objects."""
+    config = {name: getattr(layer, name) for name in names}
+    activation = config["activation"]
+    if isinstance(activation, keras.Layer):
+        config["activation"] = _copy_layer(activation)
+    return {
+        **config,
+        "name": layer.name,
+        "trainable": layer.trainable,
+        "dtype": layer.dtype_policy,
+    }
+
+
+def copy_activation_state(source, target):
+    """Copy the weights of a layer that serves as activation, if there is one."""
+    if isinstance(source.activation, keras.Layer):
+        copy_state(source.activation, target.activation)
+
+
+def _sublayers(source, target):
+    """Both layers, and pair by pair the layers inside them."""
+    layers = ([layer, *resize.flatten_layers(layer)] for layer in (source, target))
+    return list(zip(*layers, strict=True))
+
+
+def _copy_layer(layer):
+    if type(layer) is not keras.layers.Lambda:
+        return type(layer).from_config(layer.get_config())
+    with warnings.catch_warnings():
+        # That a configuration with a lambda in it should not be saved.
+        warnings.simplefilter("ignore")
+        config = layer.get_config()
+    # A function out of a configuration would have lost its closure, if Keras let it in.
+    config |= {
+        "function": layer.function,
+        "mask": layer.mask,
+        "arguments": layer.arguments,
+    }
+    if isinstance(config.get("output_shape"), dict):
+        config["output_shape"] = layer.compute_output_shape
+    return keras.layers.Lambda(**config)
 
 
 def _clone_sequential(model, place):
     layers = [layer for each in model.layers for layer in place(each)]
     first = model.inputs[0]
     inputs = keras.Input(batch_shape=first.shape, dtype=first.dtype, name=first.name)
-    return keras.Sequential(
-        [inputs, *layers], name=model.name, trainable=model.trainable
-    )
+    own_constructor = type(model).__init__ is not keras.Sequential.__init__
+    model_class = keras.Sequential if own_constructor else type(model)
+    return model_class([inputs, *layers], name=model.name, trainable=model.trainable)
 
 
 def _clone_functional(model, place):
     def call(last, *args, **kwargs):
         *before, _ = stand_ins[id(last)]
-        for layer in before:
-            args = (layer(*args), *args[1:])
+        if before:
+            inputs = first_argument(args, kwargs)
+            for layer in before:
+                inputs = layer(inputs)
+            return last(inputs)
         return last(*args, **kwargs)
 
     stand_ins: dict[int, list] = {}
@@ -84,15 +155,9 @@ def _uncompiled(model):
     """The same graph without its loss and optimizer, which may not be serializable."""
     if not model.compiled:
         return model
-    try:
-        return type(model)(model.input, model.output, name=model.name)
-    except TypeError:  # A functional model whose class has a constructor of its own.
-        return keras.Model(model.input, model.output, name=model.name)
-
-
-def _copy_variables(source, target):
-    for old, new in zip(
-        getattr(source, "variables", []), getattr(target, "variables", []), strict=True
-    ):
-        # A copy: JAX donates the buffers of what it trains.
-        new.assign(keras.ops.convert_to_numpy(old))
+    arguments = inspect.getfullargspec(type(model).__init__)
+    takes_graph = arguments.args[1:] == ["inputs", "outputs", "name"]
+    # Keras's own rule for the class of a cloned model.
+    takes_graph |= bool(arguments.varargs and arguments.varkw)
+    model_class = type(model) if takes_graph else keras.Model
+    return model_class(model.input, model.output, name=model.name)

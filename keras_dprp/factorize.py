@@ -7,12 +7,11 @@ import numpy as np
 from keras import ops
 
 from keras_dprp import penalties, resize
-from keras_dprp.cloning import rebuild
-from keras_dprp.decomposition import factors_of
-from keras_dprp.graph import is_graph
+from keras_dprp.cloning import copy_activation_state, rebuild, twin_config
+from keras_dprp.graph import graph_layers, is_graph
 from keras_dprp.layers import SVDConv2D, SVDDense, matrices
 from keras_dprp.layers.mode import choose_mode
-from keras_dprp.layers.svd_layer import check_rank
+from keras_dprp.layers.rank_argument import check_rank
 
 _TWINS = {keras.layers.Conv2D: SVDConv2D, keras.layers.Dense: SVDDense}
 _WITH_KERNEL = (
@@ -78,7 +77,7 @@ def factorize(
     """
     _check_model(model)
     _check_mode(mode)
-    check_rank(rank)
+    rank = check_rank(rank)
     chosen = _matcher(filters)
     arguments = {
         "structure": penalties.get(structure, penalties.STRUCTURE, "structure"),
@@ -95,19 +94,24 @@ def factorize(
 
     copy, places = rebuild(model, replace)
     for layer in replaced.values():
-        _copy_weights(layer, places[id(layer)][-1])
+        _copy_rest(layer, places[id(layer)][-1])
     resize.adopt(copy)
     return copy
 
 
 def _layers_to_replace(model, chosen, mode):
     layers, reasons = {}, []
+    in_graph = {id(layer) for layer in graph_layers(model)}
     for layer in resize.flatten_layers(model):
-        if isinstance(layer, _WITH_KERNEL):
+        if not isinstance(layer, _WITH_KERNEL):
+            continue
+        if id(layer) not in in_graph:
+            reason = "it is inside another layer, or not used"
+        else:
             reason = reason_left(layer, mode)
             if reason is None and chosen(layer):
                 layers[id(layer)] = layer
-            reasons.append(f"{layer.name}: {reason or 'not chosen by `filters`'}")
+        reasons.append(f"{layer.name}: {reason or 'not chosen by `filters`'}")
     if not layers:
         raise ValueError(
             "No layer of the model can be factorised. Received: model "
@@ -117,7 +121,7 @@ def _layers_to_replace(model, chosen, mode):
 
 
 def reason_left(layer, mode="spatial"):
-    """Why `factorize` cannot replace a layer; None if it can."""
+    """Why `factorize` cannot replace a built layer; None if it can."""
     if type(layer) not in _TWINS:
         return f"a {type(layer).__name__} has no factorised form"
     if layer.kernel_constraint is not None:
@@ -126,68 +130,63 @@ def reason_left(layer, mode="spatial"):
         layer, "quantization_mode", None
     ):
         return "it is quantized or has LoRA enabled"
-    modes = matrices.MODES if mode == "auto" else (mode,)
-    shapes = [_matrix_shape(layer, each) for each in modes]
-    if all(rows + columns >= rows * columns for rows, columns in shapes):
+    if not _cheaper_modes(layer, mode):
         return "even rank 1 costs no less than dense"
     return None
 
 
-def _twin(layer, rank, mode, arguments):
+def _cheaper_modes(layer, mode):
+    """The modes, of those asked for, in which a pair of rank 1 saves MACs."""
+    probe, shape = _twin_of(layer), _input_shape(layer)
+    dense = probe.dense_macs(shape)
+    if isinstance(layer, keras.layers.Dense):
+        return [mode] if probe.pair_macs(shape, 1) < dense else []
+    modes = matrices.MODES if mode == "auto" else (mode,)
+    return [each for each in modes if probe.pair_macs(shape, 1, each) < dense]
+
+
+def _twin_of(layer, **arguments):
     """The factorised layer of a stock layer's arguments, not yet built."""
     twin_class = _TWINS[type(layer)]
-    config = {name: getattr(layer, name) for name in twin_class.stock_arguments}
-    config.update(
-        name=layer.name,
-        dtype=layer.dtype_policy,
-        trainable=layer.trainable,
-        # The stock weights come in a moment; these need no decomposition.
-        kernel_initializer="zeros",
-        **arguments,
-    )
-    if twin_class is SVDConv2D:
-        config["mode"] = _mode_of(layer, mode)
-    twin = twin_class(**config)
-    twin.kernel_initializer = layer.kernel_initializer
-    full_rank = min(_matrix_shape(layer, config.get("mode")))
-    twin.requested_rank = min(rank, full_rank) if isinstance(rank, int) else rank
+    return twin_class(**twin_config(layer, twin_class.stock_arguments), **arguments)
+
+
+def _twin(layer, rank, mode, arguments):
+    """The factorised layer of a stock layer, which its build will fill with weights."""
+    shape = tuple(layer.kernel.shape)
+    if isinstance(layer, keras.layers.Conv2D):
+        arguments = {**arguments, "mode": _mode_of(layer, mode)}
+        shape = matrices.matrix_shape(shape, arguments["mode"], layer.groups)
+    if isinstance(rank, int):
+        rank = min(rank, *shape)
+    twin = _twin_of(layer, rank=rank, **arguments)
+    twin.kernel_initializer = lambda shape, dtype: ops.cast(layer.kernel, dtype)
     return twin
 
 
-def _matrix_shape(layer, mode):
-    if isinstance(layer, keras.layers.Dense):
-        return tuple(layer.kernel.shape)
-    return matrices.matrix_shape(tuple(layer.kernel.shape), mode, layer.groups)
+def _copy_rest(layer, twin):
+    twin.kernel_initializer = layer.kernel_initializer
+    if twin.bias is not None:
+        twin.bias.assign(ops.convert_to_numpy(layer.bias))
+    copy_activation_state(layer, twin)
+
+
+def _input_shape(layer):
+    return layer.get_build_config()["input_shape"]
 
 
 def _mode_of(layer, mode):
     if mode != "auto":
         return mode
-    kernel = ops.convert_to_tensor(layer.kernel)
+    kernel = ops.cast(layer.kernel, "float32")
     spectra = {
         each: np.linalg.svd(
             ops.convert_to_numpy(matrices.to_matrix(kernel, each, layer.groups)),
             compute_uv=False,
         )
-        for each in matrices.MODES
+        for each in _cheaper_modes(layer, mode)
     }
-    probe = SVDConv2D.from_config(
-        {
-            name: value
-            for name, value in layer.get_config().items()
-            if name in SVDConv2D.stock_arguments
-        }
-    )
-    return choose_mode(probe, layer.get_build_config()["input_shape"], spectra)
-
-
-def _copy_weights(layer, twin):
-    kernel = ops.cast(ops.convert_to_tensor(layer.kernel), "float32")
-    factors = factors_of(ops.convert_to_numpy(twin.to_matrix(kernel)), twin.rank)
-    for variable, value in zip((twin.U, twin.s, twin.V), factors, strict=True):
-        variable.assign(value.astype("float32"))
-    if twin.bias is not None:
-        twin.bias.assign(ops.convert_to_numpy(layer.bias))
+    return choose_mode(_twin_of(layer), _input_shape(layer), spectra)
 
 
 def _check_model(model):
@@ -233,5 +232,15 @@ def _matcher(filters):
             "`filters` must be None, a regex, a list of them, or a callable on a "
             f"layer. Received: filters={filters!r}"
         )
-    compiled = [re.compile(pattern) for pattern in patterns]
+    compiled = [_compile(pattern) for pattern in patterns]
     return lambda layer: any(pattern.search(layer.name) for pattern in compiled)
+
+
+def _compile(pattern):
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"`filters` must be valid regular expressions ({error}). "
+            f"Received: filters={pattern!r}"
+        ) from error

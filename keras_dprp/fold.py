@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dprp.cloning import rebuild
-from keras_dprp.graph import is_graph
+from keras_dprp.cloning import copy_activation_state, rebuild
+from keras_dprp.graph import graph_layers, is_graph
 from keras_dprp.layers import SVDConv2D, SVDLayer
 from keras_dprp.resize import flatten_layers
 
@@ -27,7 +27,8 @@ def fold(model):
 
     Raises:
         TypeError: If `model` is no Keras model.
-        ValueError: If the model is not built, or is subclassed.
+        ValueError: If the model is not built, is subclassed, or has a factorised
+            layer inside another layer.
 
     Example:
 
@@ -41,16 +42,28 @@ def fold(model):
         )
     if not is_graph(model):
         raise ValueError(
-            "`model` must be a built functional or Sequential model. "
+            "`model` must be a built functional or Sequential model: the layers "
+            "inside a subclassed one cannot be replaced from outside. "
             f"Received: '{model.name}' (of type {type(model).__name__}, "
             f"built={model.built})"
         )
+    layers = [each for each in flatten_layers(model) if isinstance(each, SVDLayer)]
+    _check_in_graph(model, layers)
     taken = {layer.name for layer in flatten_layers(model)}
     copy, places = rebuild(model, lambda layer: _stock_layers(layer, taken))
-    for layer in flatten_layers(model):
-        if isinstance(layer, SVDLayer):
-            _set_weights(layer, places[id(layer)])
+    for layer in layers:
+        _set_weights(layer, places[id(layer)])
     return copy
+
+
+def _check_in_graph(model, layers):
+    in_graph = {id(layer) for layer in graph_layers(model)}
+    hidden = [layer.name for layer in layers if id(layer) not in in_graph]
+    if hidden:
+        raise ValueError(
+            "Factorised layers inside another layer cannot be replaced from outside. "
+            f"Received: model '{model.name}' with {hidden} inside another layer"
+        )
 
 
 def _stock_layers(layer, taken):
@@ -77,8 +90,8 @@ def _pair(layer, first_name):
         first |= {"filters": layer.groups * layer.rank, "groups": layer.groups}
     else:
         first["units"] = layer.rank
-    # A regularizer of the product cannot act on one half of it.
-    last["kernel_regularizer"] = None
+    # Neither is meant for one half of the product.
+    del last["kernel_regularizer"], last["kernel_initializer"]
     return [layer.stock_class(**first), layer.stock_class(**last)]
 
 
@@ -91,14 +104,25 @@ def _first_name(name, taken):
 
 
 def _set_weights(layer, stock):
-    bias = [] if layer.bias is None else [ops.convert_to_numpy(layer.bias)]
-    if len(stock) == 1:
-        stock[0].set_weights([ops.convert_to_numpy(layer.kernel), *bias])
-        return
+    *first, last = stock
+    if first:
+        kernels = _balanced_kernels(layer)
+        first[0].kernel.assign(kernels[0])
+        last.kernel.assign(kernels[1])
+    else:
+        last.kernel.assign(ops.convert_to_numpy(layer.kernel))
+    if layer.bias is not None:
+        last.bias.assign(ops.convert_to_numpy(layer.bias))
+    copy_activation_state(layer, last)
+
+
+def _balanced_kernels(layer):
+    """Kernels of a pair, half of each singular value on either side.
+
+    Both kernels, and the activation between them, then keep a like range, which
+    integer quantization needs.
+    """
     U, s, V = (ops.convert_to_numpy(factor) for factor in layer.factors())
-    # Half of each singular value on either side: both kernels, and the activation
-    # between them, keep a like range, which integer quantization needs.
     root = np.sqrt(np.abs(s))[..., None, :]
-    first, last = layer.pair_kernels(U * np.sign(s)[..., None, :] * root, V * root)
-    stock[0].set_weights([ops.convert_to_numpy(first)])
-    stock[1].set_weights([ops.convert_to_numpy(last), *bias])
+    kernels = layer.pair_kernels(U * np.sign(s)[..., None, :] * root, V * root)
+    return [ops.convert_to_numpy(kernel) for kernel in kernels]

@@ -34,8 +34,23 @@ class _Probe(keras.Operation):
 def is_graph(model):
     """Whether the layers and their order are known (functional, built Sequential)."""
     if isinstance(model, keras.Sequential):
-        return model.built and bool(model.inputs)
+        return model.built and bool(getattr(model, "inputs", None))
     return isinstance(model, keras.Function)
+
+
+def graph_layers(model):
+    """Every layer that a model calls, each once, nested models opened.
+
+    Layers inside other layers (wrappers, subclassed models) are not among them.
+
+    Args:
+        model: A functional or a built Sequential model.
+    """
+    layers: dict[int, keras.Layer] = {}
+    for layer in model.layers:
+        inner = graph_layers(layer) if is_graph(layer) else [layer]
+        layers.update({id(each): each for each in inner})
+    return list(layers.values())
 
 
 def layer_calls(model):
@@ -52,20 +67,27 @@ def layer_calls(model):
     return calls
 
 
+def first_argument(args, kwargs):
+    """The inputs of a call, passed by position or by name."""
+    return args[0] if args else kwargs["inputs"]
+
+
 def _trace(model, inputs, calls):
-    inputs = keras.tree.map_structure(_input_like, inputs)
+    # What a model is called with may be nested in another way than its own inputs.
+    inputs = [_input_like(tensor) for tensor in keras.tree.flatten(inputs)]
+    inputs = keras.tree.pack_sequence_as(_inputs(model), inputs)
 
     def call(probe, *args, **kwargs):
         layer = probe.layer
         outputs = probe(*args, **kwargs)
         if is_graph(layer):
-            _trace(layer, args[0], calls)
+            _trace(layer, first_argument(args, kwargs), calls)
         elif isinstance(layer, keras.Layer):
-            calls.append(Call(layer, _shape(args), _shape(outputs)))
+            calls.append(Call(layer, _shape([args, kwargs]), _shape(outputs)))
         return outputs
 
     # A Sequential model is the same graph, but takes no `call_function`.
-    graph = keras.Model(_inputs(model), model.output)
+    graph = keras.Model(_inputs(model), model.output, name=model.name)
     keras.models.clone_model(
         graph, input_tensors=inputs, clone_function=_Probe, call_function=call
     )

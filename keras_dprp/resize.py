@@ -84,6 +84,8 @@ def apply(model, changes):
     if hasattr(model, "jax_state_sync"):
         # In the middle of an epoch the JAX trainer holds the newest values itself.
         model.jax_state_sync()
+    # New values in old shapes need no new compilation.
+    reshaped = any(c.value.shape != tuple(c.variable.shape) for c in changes)
     strategy = getattr(model, "_distribute_strategy", None)
     with strategy.scope() if strategy else contextlib.nullcontext():
         optimizers = list(_optimizers(getattr(model, "optimizer", None)))
@@ -95,7 +97,8 @@ def apply(model, changes):
             _resize_variable(change.variable, change.value)
         for optimizer, keys in zip(optimizers, new_keys, strict=True):
             _rekey(optimizer, {k: optimizer._var_key(v) for k, v in keys.items()})
-    _forget_compiled_functions(model)
+    if reshaped:
+        _forget_compiled_functions(model)
 
 
 def load_factors(layer, factors):

@@ -162,15 +162,18 @@ class RankPruningCallback(keras.callbacks.Callback):
         decompositions = {id(layer): layer.decompose() for layer in self.layers}
         spectra = {key: each.s for key, each in decompositions.items()}
         ranks = self.rule.ranks(self.layers, spectra, self.schedule.progress(epoch))
-        if not self._pays(ranks, epoch):
-            return
+        pays = self._pays(ranks, epoch)
+        if not pays:
+            ranks = {id(layer): layer.rank for layer in self.layers}
+        # Also without new ranks: the exact SVD makes the bases orthonormal again.
         changes = []
         for layer in self.layers:
             changes += layer.changes(decompositions[id(layer)].truncate(ranks[id(layer)]))
         resize.apply(self.model, changes)
         for layer in self.layers:
             layer.kept_rank.assign(float(layer.rank))
-        self._record(epoch)
+        if pays:
+            self._record(epoch)
 
     def _pays(self, ranks, epoch):
         """Whether an event saves enough; the last one only has to save anything."""

@@ -121,12 +121,12 @@ class SVDConv2D(SVDLayer):
         super().__init__(stock, rank, structure, compression, **kwargs)
         self.mode = mode
 
-    def build(self, input_shape):
-        channel_axis = 1 if self.data_format == "channels_first" else -1
-        self.input_spec = keras.InputSpec(
-            min_ndim=4, max_ndim=4, axes={channel_axis: input_shape[channel_axis]}
-        )
-        if input_shape[channel_axis] % self.groups:
+    @property
+    def channel_axis(self):
+        return 1 if self.data_format == "channels_first" else -1
+
+    def check_input(self, input_shape):
+        if input_shape[self.channel_axis] % self.groups:
             raise ValueError(
                 "The number of input channels must be evenly divisible by the number "
                 f"of groups. Received: groups={self.groups}, "
@@ -136,7 +136,6 @@ class SVDConv2D(SVDLayer):
         self.compute_output_shape(input_shape)
         if self.mode == "auto":
             self.mode = self._resolve_mode(input_shape)
-        super().build(input_shape)
 
     def _resolve_mode(self, input_shape):
         # A kernel not yet trained has the flat spectrum of a random one.
@@ -148,7 +147,7 @@ class SVDConv2D(SVDLayer):
         return choose_mode(self, input_shape, spectra)
 
     def kernel_shape(self, input_shape):
-        channels = input_shape[1 if self.data_format == "channels_first" else -1]
+        channels = input_shape[self.channel_axis]
         return (*self.kernel_size, channels // self.groups, self.filters)
 
     def matrix_shape(self):
@@ -171,7 +170,7 @@ class SVDConv2D(SVDLayer):
     def pair_arguments(self):
         """Kernel size, strides, padding and dilation of both convolutions."""
         sizes = matrices.split_kernel_size(self.kernel_size, self.mode)
-        if self.mode == "channel":
+        if self._first_takes_all_strides(self.mode):
             steps = (self.strides, (1, 1)), (self.dilation_rate, (1, 1))
         else:
             (high, wide), (tall, broad) = self.strides, self.dilation_rate
@@ -186,6 +185,10 @@ class SVDConv2D(SVDLayer):
             }
             for size, strides, dilation_rate in zip(sizes, *steps, strict=True)
         ]
+
+    def _first_takes_all_strides(self, mode):
+        # Also where the second of a spatial pair is 1 x 1: the sooner the cheaper.
+        return mode == "channel" or self.kernel_size[1] == 1
 
     def apply_kernel(self, inputs, kernel):
         return ops.conv(
@@ -219,8 +222,10 @@ class SVDConv2D(SVDLayer):
         shape = self.kernel_shape(input_shape)
         rows, columns = matrices.matrix_shape(shape, mode, self.groups)
         height, width = self._output_size(input_shape)
-        # The k x 1 convolution of a spatial pair keeps the width of its input.
-        middle = self._sizes(input_shape)[1] if mode == "spatial" else width
+        middle = width
+        if not self._first_takes_all_strides(mode):
+            # The k x 1 convolution keeps the width of its input.
+            middle = self._sizes(input_shape)[1]
         return self.groups * rank * height * (middle * rows + width * columns)
 
     def _sizes(self, shape):
@@ -229,7 +234,7 @@ class SVDConv2D(SVDLayer):
 
     def _output_size(self, input_shape):
         sizes = self._sizes(input_shape)
-        channels = input_shape[1 if self.data_format == "channels_first" else -1]
+        channels = input_shape[self.channel_axis]
         known = (
             (None, channels, *sizes)
             if self.data_format == "channels_first"

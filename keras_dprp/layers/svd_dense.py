@@ -86,10 +86,6 @@ class SVDDense(SVDLayer):
         )
         super().__init__(stock, rank, structure, compression, **kwargs)
 
-    def build(self, input_shape):
-        self.input_spec = keras.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
-        super().build(input_shape)
-
     def kernel_shape(self, input_shape):
         return (input_shape[-1], self.units)
 

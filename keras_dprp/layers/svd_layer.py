@@ -4,8 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dprp import penalties, resize
+from keras_dprp import resize
+from keras_dprp.cloning import twin_config
 from keras_dprp.decomposition import decompose
+from keras_dprp.layers.penalized_layer import PenalizedLayer
+from keras_dprp.layers.rank_argument import check_rank, resolve_rank
 from keras_dprp.layers.spectral_initializer import SpectralInitializer
 
 # Below this share of the dense multiply-accumulates two convolutions beat one with
@@ -13,7 +16,7 @@ from keras_dprp.layers.spectral_initializer import SpectralInitializer
 PAIR_PAYS_BELOW = 0.5
 
 
-class SVDLayer(keras.layers.Layer):
+class SVDLayer(PenalizedLayer):
     """A layer whose kernel is the product U diag(s) Vᵀ of the current rank.
 
     Subclasses name their stock twin in `stock_class`, say how its kernel is read as a
@@ -30,17 +33,20 @@ class SVDLayer(keras.layers.Layer):
         U: Variable of shape `(rows, rank)`; with groups `(groups, rows, rank)`.
         s: Variable of shape `(rank,)`; with groups `(groups, rank)`.
         V: Variable of shape `(columns, rank)`; with groups `(groups, columns, rank)`.
-        penalty_weights: Variable: the current weight of every term of `structure`,
-            then of `compression`. It can change in training without a retrace.
-        kept_rank: Variable: how many singular values the pruning rule would keep now.
     """
 
     stock_class: type[keras.layers.Layer]
     stock_arguments: tuple[str, ...]
     groups = 1
+    channel_axis = -1
 
     def __init__(self, stock, rank, structure, compression, **kwargs):
-        super().__init__(activity_regularizer=stock.activity_regularizer, **kwargs)
+        super().__init__(
+            structure,
+            compression,
+            activity_regularizer=stock.activity_regularizer,
+            **kwargs,
+        )
         if stock.kernel_constraint is not None:
             raise ValueError(
                 f"{type(self).__name__} does not take a kernel constraint: it cannot "
@@ -51,14 +57,15 @@ class SVDLayer(keras.layers.Layer):
             if argument != "activity_regularizer":
                 setattr(self, argument, getattr(stock, argument))
         self.requested_rank = check_rank(rank)
-        self.structure = penalties.get(structure, penalties.STRUCTURE, "structure")
-        self.compression = penalties.get(
-            compression, penalties.COMPRESSION, "compression"
-        )
         self.supports_masking = stock.supports_masking
-        self._penalty = None
+        self.input_spec = stock.input_spec
+        # A method, which Keras does not track; the stock layer is no part of this one.
+        self._stock_output_shape = stock.compute_output_shape
 
     # What a subclass says of its kernel.
+
+    def check_input(self, input_shape):
+        """Raise where the layer cannot be built for inputs of this shape."""
 
     def kernel_shape(self, input_shape):
         """Shape of the stock layer's kernel."""
@@ -81,7 +88,7 @@ class SVDLayer(keras.layers.Layer):
         raise NotImplementedError
 
     def pair_macs(self, input_shape, rank=None):
-        """MACs for one sample with two layers, at `rank` (default: the rank now)."""
+        """MACs for one sample with two layers, at `rank` (default: now)."""
         raise NotImplementedError
 
     def apply_kernel(self, inputs, kernel):
@@ -95,6 +102,16 @@ class SVDLayer(keras.layers.Layer):
     # The layer.
 
     def build(self, input_shape):
+        channels = input_shape[self.channel_axis]
+        if channels is None:
+            raise ValueError(
+                f"Layer '{self.name}' needs an input whose axis {self.channel_axis} "
+                f"has a known size. Received: input_shape={tuple(input_shape)}"
+            )
+        self.input_spec = keras.InputSpec(
+            min_ndim=self.input_spec.min_ndim, axes={self.channel_axis: channels}
+        )
+        self.check_input(input_shape)
         self.built_input_shape = tuple(input_shape)
         self._kernel_shape = self.kernel_shape(input_shape)
         rows, columns = self.matrix_shape()
@@ -131,27 +148,8 @@ class SVDLayer(keras.layers.Layer):
                 constraint=self.bias_constraint,
             )
 
-    def _build_penalties(self, rank):
-        weights = self.configured_penalty_weights()
-        self.penalty_weights = self.add_weight(
-            name="penalty_weights",
-            shape=(len(weights),),
-            initializer=lambda shape, dtype: ops.convert_to_tensor(weights, dtype),
-            dtype="float32",
-            autocast=False,
-            trainable=False,
-        )
-        self.kept_rank = self.add_weight(
-            name="kept_rank",
-            shape=(),
-            initializer=keras.initializers.Constant(rank),
-            dtype="float32",
-            autocast=False,
-            trainable=False,
-        )
-
-    def call(self, inputs):
-        self._add_penalty_once()
+    def call(self, inputs, training=False):
+        self._add_penalty_once(training)
         if self.trains_as_pair():
             U, s, V = self.factors()
             outputs = self.apply_pair(
@@ -170,7 +168,7 @@ class SVDLayer(keras.layers.Layer):
         return ops.convert_to_tensor(self.bias)
 
     def compute_output_shape(self, input_shape):
-        return self.stock_layer().compute_output_shape(input_shape)
+        return self._stock_output_shape(input_shape)
 
     # Factors and ranks.
 
@@ -185,7 +183,6 @@ class SVDLayer(keras.layers.Layer):
         return min(self.matrix_shape())
 
     def factors(self):
-        """U, s and V as float32 tensors."""
         return tuple(ops.cast(factor, "float32") for factor in (self.U, self.s, self.V))
 
     @property
@@ -231,7 +228,7 @@ class SVDLayer(keras.layers.Layer):
         return self.groups * rows * columns
 
     def pair_parameters(self, rank=None):
-        """Parameters of the kernel as two, at `rank` (default: the rank now)."""
+        """Parameters of the kernel as two, at `rank` (default: now)."""
         return self.groups * sum(self.matrix_shape()) * (rank or self.rank)
 
     def pair_is_cheaper(self, rank=None):
@@ -246,71 +243,11 @@ class SVDLayer(keras.layers.Layer):
         shape = self.built_input_shape
         return self.pair_macs(shape, rank) / self.dense_macs(shape)
 
-    # Penalties.
-
-    def configured_penalty_weights(self):
-        """The weights the penalty objects were made with, structure first."""
-        return [float(p.weight) for p in (*self.structure, *self.compression)]
-
-    def set_penalties(self, structure, compression):
-        """Switch the structure and the compression terms on or off.
-
-        Args:
-            structure: Bool.
-            compression: Bool.
-        """
-        switch = [structure] * len(self.structure)
-        switch += [compression] * len(self.compression)
-        weights = np.multiply(self.configured_penalty_weights(), switch)
-        self.penalty_weights.assign(weights.astype("float32"))
-
-    def structure_penalty(self):
-        """What the structure terms add to the loss when they are on, a scalar."""
-        return self._weighted_sum(self.structure)
-
-    def compression_penalty(self):
-        """What the compression terms add to the loss when they are on, a scalar."""
-        return self._weighted_sum(self.compression)
-
-    def _weighted_sum(self, terms):
-        factors = self.factors()
-        return sum(float(p.weight * p(*factors, self.kept_rank)) for p in terms)
-
-    def _penalties(self):
-        terms = []
-        if self.structure or self.compression:
-            factors, kept_rank = self.factors(), ops.convert_to_tensor(self.kept_rank)
-            values = [p(*factors, kept_rank) for p in (*self.structure, *self.compression)]
-            terms.append(ops.sum(self.penalty_weights * ops.stack(values)))
-        if self.kernel_regularizer is not None:
-            terms.append(self.kernel_regularizer(self.kernel))
-        return terms
-
-    def _add_penalty_once(self):
-        """Add the penalties unless an earlier call of this step has added them.
-
-        A layer that is used twice in a model is called twice a step, and its factors
-        would pay twice. Keras forgets the losses when the outermost call of the next
-        step begins, so what is still in `losses` is of this step.
-        """
-        if any(loss is self._penalty for loss in self.losses):
-            return
-        terms = self._penalties()
-        if terms:
-            self._penalty = sum(terms)
-            self.add_loss(self._penalty)
-
     # Saving.
 
     def stock_config(self):
         """Arguments of the stock layer with the same outputs, kernel aside."""
-        config = {name: getattr(self, name) for name in self.stock_arguments}
-        return {
-            **config,
-            "name": self.name,
-            "trainable": self.trainable,
-            "dtype": self.dtype_policy,
-        }
+        return twin_config(self, self.stock_arguments)
 
     def stock_layer(self):
         """A fresh stock layer of the same arguments."""
@@ -332,51 +269,37 @@ class SVDLayer(keras.layers.Layer):
         }
 
     def save_own_variables(self, store):
-        for variable in self.variables:
-            store[variable.name] = ops.convert_to_numpy(variable)
+        for name, variable in self._own_variables().items():
+            store[name] = ops.convert_to_numpy(variable)
 
     def load_own_variables(self, store):
         """Load a checkpoint of any rank: variables (and slots) take its shapes."""
-        factors = {name: np.asarray(store[name]) for name in ("U", "s", "V")}
-        expected = tuple(self.U.shape[:-1])
-        if factors["U"].shape[:-1] != expected:
+        variables = self._own_variables()
+        missing = sorted(set(variables) - set(store.keys()))
+        if missing:
             raise ValueError(
-                f"Layer '{self.name}' expected a factor U of shape "
-                f"{(*expected, 'rank')}. Received: shape {factors['U'].shape}"
+                f"Layer '{self.name}' expected a checkpoint of a {type(self).__name__}, "
+                f"with {sorted(variables)}. Received: one without {missing}"
             )
-        resize.load_factors(self, factors)
-        for variable in self.variables:
-            if variable.name not in factors:
-                variable.assign(np.asarray(store[variable.name]))
+        values = {name: np.asarray(store[name]) for name in variables}
+        self._check_shapes(variables, values)
+        resize.load_factors(self, {name: values.pop(name) for name in ("U", "s", "V")})
+        for name, value in values.items():
+            variables[name].assign(value)
 
+    def _own_variables(self):
+        """Variables by name, without those of a layer used as activation."""
+        others = {id(v) for v in getattr(self.activation, "variables", ())}
+        return {v.name: v for v in self.variables if id(v) not in others}
 
-def check_rank(rank):
-    """Return `rank` if it is None, an int >= 1 or a float in (0, 1]."""
-    if rank is None:
-        return rank
-    if isinstance(rank, bool) or not isinstance(rank, (int, float, np.integer)):
-        raise TypeError(
-            "`rank` must be None (full), an int, or a float in (0, 1]. "
-            f"Received: rank={rank!r} (of type {type(rank).__name__})"
-        )
-    if isinstance(rank, float) and not 0 < rank <= 1:
-        raise ValueError(
-            f"A float `rank` is a share of the full rank, in (0, 1]. Received: {rank}"
-        )
-    if not isinstance(rank, float) and rank < 1:
-        raise ValueError(f"`rank` must be at least 1. Received: rank={rank}")
-    return rank if isinstance(rank, float) else int(rank)
-
-
-def resolve_rank(rank, full_rank, layer_name):
-    """The rank as an int between 1 and the full rank."""
-    if rank is None:
-        return full_rank
-    if isinstance(rank, float):
-        return max(1, round(rank * full_rank))
-    if rank > full_rank:
-        raise ValueError(
-            f"`rank` of layer '{layer_name}' must be at most its full rank "
-            f"{full_rank}. Received: rank={rank}"
-        )
-    return rank
+    def _check_shapes(self, variables, values):
+        rank = values["s"].shape[-1:]
+        for name, variable in variables.items():
+            expected = tuple(variable.shape)
+            if name in ("U", "s", "V"):
+                expected = (*expected[:-1], *rank)
+            if values[name].shape != expected:
+                raise ValueError(
+                    f"Layer '{self.name}' expected '{name}' of shape {expected}. "
+                    f"Received: shape {values[name].shape}"
+                )
