@@ -9,11 +9,14 @@ from keras import ops
 from keras_dprp import penalties, resize
 from keras_dprp.cloning import copy_activation_state, rebuild, twin_config
 from keras_dprp.graph import graph_layers, is_graph
-from keras_dprp.layers import SVDConv2D, SVDDense, matrices
+from keras_dprp.layers import SVDConv2D, SVDDense, SVDLayer, matrices
 from keras_dprp.layers.mode import choose_mode
 from keras_dprp.layers.rank_argument import check_rank
 
-_TWINS = {keras.layers.Conv2D: SVDConv2D, keras.layers.Dense: SVDDense}
+_TWINS: dict[type, type[SVDLayer]] = {
+    keras.layers.Conv2D: SVDConv2D,
+    keras.layers.Dense: SVDDense,
+}
 _WITH_KERNEL = (
     keras.layers.Conv1D,
     keras.layers.Conv2D,
@@ -68,7 +71,6 @@ def factorize(
             factorised, or an argument has an unknown value.
 
     Example:
-
     >>> model = keras_dprp.factorize(keras.applications.MobileNet(weights=None))
 
     References:
@@ -81,9 +83,7 @@ def factorize(
     chosen = _matcher(filters)
     arguments = {
         "structure": penalties.get(structure, penalties.STRUCTURE, "structure"),
-        "compression": penalties.get(
-            compression, penalties.COMPRESSION, "compression"
-        ),
+        "compression": penalties.get(compression, penalties.COMPRESSION, "compression"),
     }
     replaced = _layers_to_replace(model, chosen, mode)
 

@@ -31,7 +31,6 @@ def fold(model):
             layer inside another layer.
 
     Example:
-
     >>> plain = keras_dprp.fold(model)
     >>> plain.save("model.keras")
     """

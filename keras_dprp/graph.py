@@ -104,5 +104,7 @@ def _input_like(tensor):
 
 
 def _shape(tensors):
-    shapes = [tuple(t.shape) for t in keras.tree.flatten(tensors) if hasattr(t, "shape")]
+    shapes = [
+        tuple(t.shape) for t in keras.tree.flatten(tensors) if hasattr(t, "shape")
+    ]
     return shapes[0] if len(shapes) == 1 else shapes

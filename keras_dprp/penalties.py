@@ -4,6 +4,8 @@ The seed of these terms is the training objective of DPRP; its equations are
 reconstructed, so every term is a small object of its own that can be replaced.
 """
 
+import numbers
+
 import keras
 from keras import ops
 
@@ -25,10 +27,10 @@ class Penalty:
             and holds the current value in its variable `penalty_weights`.
 
     Raises:
-        ValueError: If `weight` is negative or no number.
+        TypeError: If `weight` is no number.
+        ValueError: If `weight` is negative or not finite.
 
     Example:
-
     >>> @keras.saving.register_keras_serializable(package="mine")
     ... class LogSum(keras_dprp.penalties.Penalty):
     ...     def __call__(self, U, s, V, kept_rank):
@@ -39,11 +41,7 @@ class Penalty:
 
     def __init__(self, weight=None):
         weight = self.default_weight if weight is None else weight
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
-            raise TypeError(
-                "`weight` of a penalty must be a number. "
-                f"Received: weight={weight!r} (of type {type(weight).__name__})"
-            )
+        _check_number(weight, "weight")
         if not 0 <= weight < float("inf"):
             raise ValueError(
                 "`weight` of a penalty must be a finite number >= 0. "
@@ -137,8 +135,11 @@ class Funnel(Penalty):
 
     def __init__(self, weight=None, a=0.1):
         super().__init__(weight)
-        if not a > 0:
-            raise ValueError(f"`a` of Funnel must be > 0. Received: a={a}")
+        _check_number(a, "a")
+        if not 0 < a < float("inf"):
+            raise ValueError(
+                f"`a` of Funnel must be a finite number > 0. Received: a={a}"
+            )
         self.a = float(a)
 
     def __call__(self, U, s, V, kept_rank):
@@ -161,7 +162,9 @@ def get(identifier, known, argument):
     if identifier is None:
         return []
     if isinstance(identifier, (list, tuple)):
-        return [penalty for each in identifier for penalty in get(each, known, argument)]
+        return [
+            penalty for each in identifier for penalty in get(each, known, argument)
+        ]
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, Penalty):
@@ -172,6 +175,14 @@ def get(identifier, known, argument):
         f"`{argument}` must be None, one of {sorted(known)}, a penalty object, or a "
         f"list of them. Received: {argument}={identifier!r}"
     )
+
+
+def _check_number(value, name):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"`{name}` of a penalty must be a number. "
+            f"Received: {name}={value!r} (of type {type(value).__name__})"
+        )
 
 
 def _gram_error(factor):

@@ -1,6 +1,5 @@
 """Initial factors: the SVD of what the kernel initializer draws."""
 
-import numpy as np
 from keras import ops
 
 from keras_dprp.decomposition import factors_of

@@ -38,7 +38,6 @@ class SVDConv2D(SVDLayer):
             penalty, a rank outside its range, or a kernel constraint.
 
     Example:
-
     >>> layer = keras_dprp.SVDConv2D(32, 3, padding="same", rank=8)
     >>> layer(numpy.zeros((1, 28, 28, 16))).shape
     (1, 28, 28, 32)

@@ -32,7 +32,6 @@ class SVDDense(SVDLayer):
             outside its range, or a kernel constraint.
 
     Example:
-
     >>> layer = keras_dprp.SVDDense(100, rank=10)
     >>> layer(numpy.zeros((1, 512))).shape
     (1, 100)

@@ -7,6 +7,7 @@ from keras import ops
 from keras_dprp import resize
 from keras_dprp.cloning import twin_config
 from keras_dprp.decomposition import decompose
+from keras_dprp.layers import checkpoint
 from keras_dprp.layers.penalized_layer import PenalizedLayer
 from keras_dprp.layers.rank_argument import check_rank, resolve_rank
 from keras_dprp.layers.spectral_initializer import SpectralInitializer
@@ -38,7 +39,6 @@ class SVDLayer(PenalizedLayer):
     stock_class: type[keras.layers.Layer]
     stock_arguments: tuple[str, ...]
     groups = 1
-    channel_axis = -1
 
     def __init__(self, stock, rank, structure, compression, **kwargs):
         super().__init__(
@@ -63,6 +63,11 @@ class SVDLayer(PenalizedLayer):
         self._stock_output_shape = stock.compute_output_shape
 
     # What a subclass says of its kernel.
+
+    @property
+    def channel_axis(self):
+        """Which axis of the inputs has the channels."""
+        return -1
 
     def check_input(self, input_shape):
         """Raise where the layer cannot be built for inputs of this shape."""
@@ -116,6 +121,12 @@ class SVDLayer(PenalizedLayer):
         self._kernel_shape = self.kernel_shape(input_shape)
         rows, columns = self.matrix_shape()
         rank = resolve_rank(self.requested_rank, min(rows, columns), self.name)
+        self._build_factors(rows, columns, rank)
+        self._build_bias()
+        self._build_penalties(rank)
+        self.built = True
+
+    def _build_factors(self, rows, columns, rank):
         lead = (self.groups,) if self.groups > 1 else ()
         spectral = SpectralInitializer(
             self.kernel_initializer, self._kernel_shape, self.to_matrix
@@ -133,9 +144,6 @@ class SVDLayer(PenalizedLayer):
                 autocast=False,
             )
             setattr(self, name, weight)
-        self._build_bias()
-        self._build_penalties(rank)
-        self.built = True
 
     def _build_bias(self):
         self.bias = None
@@ -189,13 +197,9 @@ class SVDLayer(PenalizedLayer):
     def kernel(self):
         """The product U diag(s) Vᵀ as a float32 tensor of the stock kernel's shape."""
         if not self.built:
-            raise AttributeError(
-                f"Build layer '{self.name}' before reading its `kernel`."
-            )
+            raise AttributeError(f"Build layer '{self.name}' before its `kernel`.")
         U, s, V = self.factors()
-        return self.to_kernel(
-            ops.matmul(U * s[..., None, :], ops.swapaxes(V, -1, -2))
-        )
+        return self.to_kernel(ops.matmul(U * s[..., None, :], ops.swapaxes(V, -1, -2)))
 
     def decompose(self):
         """The exact SVD of the product, a `Decomposition` of float64 arrays."""
@@ -275,15 +279,9 @@ class SVDLayer(PenalizedLayer):
     def load_own_variables(self, store):
         """Load a checkpoint of any rank: variables (and slots) take its shapes."""
         variables = self._own_variables()
-        missing = sorted(set(variables) - set(store.keys()))
-        if missing:
-            raise ValueError(
-                f"Layer '{self.name}' expected a checkpoint of a {type(self).__name__}, "
-                f"with {sorted(variables)}. Received: one without {missing}"
-            )
-        values = {name: np.asarray(store[name]) for name in variables}
-        self._check_shapes(variables, values)
-        resize.load_factors(self, {name: values.pop(name) for name in ("U", "s", "V")})
+        values = checkpoint.read(self.name, variables, store)
+        factors = {name: values.pop(name) for name in checkpoint.FACTORS}
+        resize.load_factors(self, factors)
         for name, value in values.items():
             variables[name].assign(value)
 
@@ -291,15 +289,3 @@ class SVDLayer(PenalizedLayer):
         """Variables by name, without those of a layer used as activation."""
         others = {id(v) for v in getattr(self.activation, "variables", ())}
         return {v.name: v for v in self.variables if id(v) not in others}
-
-    def _check_shapes(self, variables, values):
-        rank = values["s"].shape[-1:]
-        for name, variable in variables.items():
-            expected = tuple(variable.shape)
-            if name in ("U", "s", "V"):
-                expected = (*expected[:-1], *rank)
-            if values[name].shape != expected:
-                raise ValueError(
-                    f"Layer '{self.name}' expected '{name}' of shape {expected}. "
-                    f"Received: shape {values[name].shape}"
-                )
