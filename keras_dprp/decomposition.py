@@ -4,14 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Gradients reach U and V multiplied by s. Of a singular value this much smaller than
+# another one they say nothing that could be scaled up to it: what an optimizer
+# remembers stems from steps in which the small one was larger.
+LARGEST_RATIO = 100
+
 
 @dataclass(frozen=True)
 class Decomposition:
-    """The SVD of U diag(s) Vᵀ and how its bases follow from the old ones.
+    """The SVD of U diag(s) Vᵀ and how its bases and the old ones hang together.
 
-    `U_map` and `V_map` hold the new bases in coordinates of the old factors:
-    `U = old_U @ U_map`, `V = old_V @ V_map`. They carry whatever else lives in the
-    coordinates of the old factors (an optimizer's slots) over to the new ones.
+    `U = old_U @ U_map` and `old_U = U @ U_back`, likewise for `V`. With these goes
+    whatever else lives in the coordinates of the old factors (an optimizer's slots).
     Arrays are float64; with groups each has a leading group axis.
     """
 
@@ -20,16 +24,21 @@ class Decomposition:
     V: np.ndarray
     U_map: np.ndarray
     V_map: np.ndarray
+    U_back: np.ndarray
+    V_back: np.ndarray
     old_s: np.ndarray
 
-    def truncate(self, rank):
-        """The same decomposition with the first `rank` singular values."""
+    def at_rank(self, rank):
+        """The first `rank` singular values; further ones than there are are zeros."""
+        extra = max(rank - self.s.shape[-1], 0)
         return Decomposition(
-            self.U[..., :rank],
-            self.s[..., :rank],
-            self.V[..., :rank],
-            self.U_map[..., :rank],
-            self.V_map[..., :rank],
+            _with_complement(self.U, extra)[..., :rank],
+            _with_zeros(self.s, extra)[..., :rank],
+            _with_complement(self.V, extra)[..., :rank],
+            _with_zeros(self.U_map, extra)[..., :rank],
+            _with_zeros(self.V_map, extra)[..., :rank],
+            _with_zero_rows(self.U_back, extra)[..., :rank, :],
+            _with_zero_rows(self.V_back, extra)[..., :rank, :],
             self.old_s,
         )
 
@@ -40,19 +49,17 @@ class Decomposition:
         G V diag(s). In the new bases it is G V' diag(s') = G V V_map diag(s'), hence
         (old gradient) diag(1/s) V_map diag(s'); likewise for V. For s it is the
         diagonal of Uᵀ G V, of which only the diagonal is known: the elementwise
-        product of both maps is its best linear estimate.
+        product of both maps is its best linear estimate, exact if they permute.
         """
-        # A vanished singular value left no gradient in U and V to be carried over.
-        alive = np.abs(self.old_s) > 1e-6 * np.abs(self.old_s).max(initial=1e-30)
-        inverse = np.where(alive, 1 / np.where(alive, self.old_s, 1), 0)
-        U_map = inverse[..., :, None] * self.V_map * self.s[..., None, :]
-        V_map = inverse[..., :, None] * self.U_map * self.s[..., None, :]
-        return U_map, self.U_map * self.V_map, V_map
+        old, new = self.old_s[..., :, None], self.s[..., None, :]
+        related = np.abs(new) < LARGEST_RATIO * np.abs(old)
+        ratio = np.where(related, new / np.where(related, old, 1), 0)
+        return ratio * self.V_map, self.U_map * self.V_map, ratio * self.U_map
 
     def weight_maps(self):
         """Matrices that carry averages of U, s, V themselves to the new factors."""
-        s_map = np.linalg.pinv(self.U_map) * np.linalg.pinv(self.V_map)
-        return self.U_map, np.swapaxes(s_map, -1, -2), self.V_map
+        s_map = np.swapaxes(self.U_back * self.V_back, -1, -2)
+        return self.U_map, s_map, self.V_map
 
 
 def decompose(U, s, V):
@@ -64,17 +71,35 @@ def decompose(U, s, V):
     left, singular_values, right = np.linalg.svd(core)
     right = np.swapaxes(right, -1, -2)
     return Decomposition(
-        U_basis @ left,
-        singular_values,
-        V_basis @ right,
-        np.linalg.pinv(U_triangle) @ left,
-        np.linalg.pinv(V_triangle) @ right,
-        s,
+        U=U_basis @ left,
+        s=singular_values,
+        V=V_basis @ right,
+        U_map=np.linalg.pinv(U_triangle) @ left,
+        V_map=np.linalg.pinv(V_triangle) @ right,
+        U_back=np.swapaxes(left, -1, -2) @ U_triangle,
+        V_back=np.swapaxes(right, -1, -2) @ V_triangle,
+        old_s=s,
     )
 
 
-def factors_of(matrix, rank=None):
-    """U, s, V of a matrix (or a stack of them), truncated to `rank`."""
+def factors_of(matrix):
+    """U, s, V of a matrix (or a stack of them)."""
     U, s, Vt = np.linalg.svd(np.asarray(matrix, "float64"), full_matrices=False)
-    V = np.swapaxes(Vt, -1, -2)
-    return U[..., :rank], s[..., :rank], V[..., :rank]
+    return U, s, np.swapaxes(Vt, -1, -2)
+
+
+def _with_complement(basis, extra):
+    """Orthonormal columns, and `extra` ones that are orthogonal to them."""
+    if not extra:
+        return basis
+    noise = np.random.default_rng(0).normal(size=(*basis.shape[:-1], extra))
+    completed, _ = np.linalg.qr(np.concatenate([basis, noise], axis=-1))
+    return np.concatenate([basis, completed[..., basis.shape[-1] :]], axis=-1)
+
+
+def _with_zeros(array, extra):
+    return np.concatenate([array, np.zeros((*array.shape[:-1], extra))], axis=-1)
+
+
+def _with_zero_rows(array, extra):
+    return np.swapaxes(_with_zeros(np.swapaxes(array, -1, -2), extra), -1, -2)

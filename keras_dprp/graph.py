@@ -87,7 +87,8 @@ def _trace(model, inputs, calls):
         return outputs
 
     # A Sequential model is the same graph, but takes no `call_function`.
-    graph = keras.Model(_inputs(model), model.output, name=model.name)
+    outputs = model.outputs if isinstance(model, keras.Sequential) else model.output
+    graph = keras.Model(_inputs(model), outputs, name=model.name)
     keras.models.clone_model(
         graph, input_tensors=inputs, clone_function=_Probe, call_function=call
     )

@@ -2,39 +2,26 @@
 
 A layer keeps its `keras.Variable` objects and gives them values of another shape, so
 the order of variables, tracking and saving need nothing. What else knows the old
-shapes has to follow: the optimizer's slots, what the optimizer keys by variable, and
-the compiled train, test and predict functions. Written against Keras 3.15, which
+shapes has to follow: the slots of optimizers, what they key by variable, and the
+compiled train, test and predict functions. Those belong to models, and every model
+that calls a layer is noted when it does. Written against Keras 3.15, which
 `pyproject.toml` pins for the sake of this file.
 """
 
 import contextlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 from keras import ops
+from keras.src.backend.common import global_state
 
-# What an optimizer's slots hold, by attribute. Squares of gradients take the square
-# of the gradient's map, else they turn negative and their roots NaN; an infinity
-# norm takes its absolute value; an average of weights takes the map of the weights.
-# Whatever is not listed is linear in the gradient (momenta, accumulated gradients).
-_SQUARES = {
-    "_velocities",
-    "_velocity_hats",
-    "_accumulators",
-    "_accumulated_grads",
-    "_accumulated_delta_vars",
-    "adam_velocities",
-    "_v",
-    "_r",
-    "_c",
-}
-_NORMS = {"_u"}
-_WEIGHTS = {"_model_variables_moving_average"}
-# Adafactor keeps a row and a column of a matrix; the rank is the axis of the column.
-_WITHOUT_RANK = {"_r"}
+from keras_dprp import slots
+
+# The models that hold a factorised layer. Weak: none of them owns another here.
+_models: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -45,7 +32,7 @@ class Change:
         variable: A `keras.Variable` whose last axis is the rank.
         value: Array of the new shape.
         gradient_map: Array `(..., old rank, new rank)` for slots that are linear in
-            the gradient; None leaves zeros.
+            the gradient; None starts all slots anew.
         weight_map: Likewise for averages of the variable itself.
     """
 
@@ -61,87 +48,62 @@ def flatten_layers(model):
 
 
 def adopt(model):
-    """Tell the factorised layers of a model whose they are.
+    """Note that a model holds its factorised layers, before it has called them."""
+    newly_excluded = [_join(layer, model) for layer in _factorized(model)]
+    if any(newly_excluded) and getattr(model, "train_function", None) is not None:
+        # It was compiled when weight decay still reached the bases.
+        model.make_train_function(force=True)
 
-    From then on a checkpoint of another rank can be loaded into them, and
-    `model.set_weights` takes weights of another rank: both have to reach the
-    optimizer's slots, which only the model knows.
+
+def note_caller(layer):
+    """Note that the model which is calling a factorised layer holds it.
+
+    It may be written by hand, come out of a file, or be one of several.
     """
-    for layer in _factorized(model):
-        # Past Keras's tracking: a layer does not own its model.
-        object.__setattr__(layer, "_model_reference", weakref.ref(model))
-    if not isinstance(model.set_weights, _RankAwareSetWeights):
-        object.__setattr__(model, "set_weights", _RankAwareSetWeights(model))
+    context = global_state.get_global_attribute("current_call_ctx")
+    caller = getattr(context, "entry_layer", None)
+    if isinstance(caller, keras.Model):
+        _join(layer, caller)
 
 
-def apply(model, changes):
+def apply(layers, changes):
     """Give variables new values and shapes, and all that depends on them.
 
     Args:
-        model: The compiled model (an uncompiled one has no optimizer to follow).
+        layers: The built `SVDLayer`s whose variables change.
         changes: A list of `Change`.
     """
-    if hasattr(model, "jax_state_sync"):
-        # In the middle of an epoch the JAX trainer holds the newest values itself.
-        model.jax_state_sync()
+    models = {id(m): m for layer in layers for m in _models.get(layer, ())}.values()
+    for model in models:
+        if hasattr(model, "jax_state_sync"):
+            # In the middle of an epoch the JAX trainer itself holds the newest values.
+            model.jax_state_sync()
     # New values in old shapes need no new compilation.
-    reshaped = any(c.value.shape != tuple(c.variable.shape) for c in changes)
-    strategy = getattr(model, "_distribute_strategy", None)
-    with strategy.scope() if strategy else contextlib.nullcontext():
-        optimizers = list(_optimizers(getattr(model, "optimizer", None)))
-        new_keys: list[dict] = [{} for _ in optimizers]
+    reshaped = any(_reshapes(change) for change in changes)
+    optimizers = {id(o): o for m in models for o in _optimizers(m)}.values()
+    with _strategy_scope(models):
         for change in changes:
-            for optimizer, keys in zip(optimizers, new_keys, strict=True):
-                if _resize_slots(optimizer, change):
-                    keys[optimizer._var_key(change.variable)] = change.variable
-            _resize_variable(change.variable, change.value)
-        for optimizer, keys in zip(optimizers, new_keys, strict=True):
-            _rekey(optimizer, {k: optimizer._var_key(v) for k, v in keys.items()})
-    if reshaped:
+            _apply_one(change, optimizers)
+    for model in models if reshaped else ():
         _forget_compiled_functions(model)
 
 
 def load_factors(layer, factors):
-    """Assign U, s and V of any rank to a layer, and fit its model's optimizer.
+    """Assign U, s and V of any rank to a layer, and fit its optimizers to them.
 
     Slots of another rank cannot be mapped, since the checkpoint's bases are not the
-    layer's: they become zeros, which loading the optimizer's state then fills.
+    layer's: they start anew, until loading the optimizer's own state fills them.
 
     Args:
         layer: A built `SVDLayer`.
         factors: Arrays by name, "U", "s" and "V".
     """
-    variables = {name: getattr(layer, name) for name in ("U", "s", "V")}
-    if all(tuple(v.shape) == factors[n].shape for n, v in variables.items()):
-        for name, variable in variables.items():
-            variable.assign(factors[name])
+    changes = [Change(getattr(layer, name), value) for name, value in factors.items()]
+    if any(_reshapes(change) for change in changes):
+        apply([layer], changes)
         return
-    changes = [Change(v, factors[name]) for name, v in variables.items()]
-    reference = getattr(layer, "_model_reference", None)
-    model = reference() if reference else None
-    if model is not None:
-        apply(model, changes)
-    else:
-        for change in changes:
-            _resize_variable(change.variable, change.value)
-
-
-def exclude_from_weight_decay(model, variables):
-    """Keep weight decay off `variables`, besides what the user kept it off.
-
-    `Optimizer.exclude_from_weight_decay` would overwrite the user's choice, and is
-    refused once the optimizer is built.
-    """
-    changed = False
-    for optimizer in _optimizers(getattr(model, "optimizer", None)):
-        keys = {optimizer._var_key(variable) for variable in variables}
-        excluded = getattr(optimizer, "_exclude_from_weight_decay", set())
-        if optimizer.weight_decay is not None and not keys <= excluded:
-            optimizer._exclude_from_weight_decay = excluded | keys
-            optimizer._exclude_from_weight_decay_cache = {}
-            changed = True
-    if changed:
-        _forget_compiled_functions(model)
+    for change in changes:
+        change.variable.assign(change.value)
 
 
 class _RankAwareSetWeights:
@@ -155,17 +117,32 @@ class _RankAwareSetWeights:
 
     def __call__(self, weights):
         model = self._model()
-        variables = model.weights
-        if len(variables) == len(weights):
-            values = {id(v): w for v, w in zip(variables, weights, strict=True)}
-            for layer in _factorized(model):
-                factors = {
-                    name: np.asarray(values[id(getattr(layer, name))])
-                    for name in ("U", "s", "V")
-                }
-                if factors["U"].shape[:-1] == tuple(layer.U.shape[:-1]):
-                    load_factors(layer, factors)
+        assert model is not None  # It is what holds this object.
+        layers = _factorized(model)
+        if len(weights) == len(model.weights):
+            arrays = [np.asarray(value) for value in weights]
+            values = dict(zip(map(id, model.weights), arrays, strict=True))
+            if _fit_but_for_ranks(model, layers, values):
+                for layer in layers:
+                    factors = _factors(layer)
+                    load_factors(layer, {n: values[id(v)] for n, v in factors.items()})
         type(model).set_weights(model, weights)
+
+
+def _fit_but_for_ranks(model, layers, values):
+    """Whether arrays by `id(variable)` have the shapes of a model of some ranks."""
+    ranks = {
+        id(variable): values[id(layer.s)].shape[-1:]
+        for layer in layers
+        for variable in _factors(layer).values()
+    }
+    for variable in model.weights:
+        shape = tuple(variable.shape)
+        if id(variable) in ranks:
+            shape = (*shape[:-1], *ranks[id(variable)])
+        if values[id(variable)].shape != shape:
+            return False
+    return True
 
 
 def _factorized(model):
@@ -176,61 +153,75 @@ def _factorized(model):
     ]
 
 
-def _optimizers(optimizer) -> Iterator[keras.optimizers.Optimizer]:
-    """An optimizer and those it wraps, as far as they are built."""
-    if optimizer is None:
-        return
-    inner = getattr(optimizer, "inner_optimizer", None)
-    children = [inner] if inner is not None else getattr(optimizer, "optimizers", [])
-    for child in children:
-        yield from _optimizers(child)
-    if optimizer.built:
-        yield optimizer
+def _factors(layer):
+    return {name: getattr(layer, name) for name in ("U", "s", "V")}
 
 
-def _slots(optimizer, index) -> Iterator[tuple[str, keras.Variable]]:
-    """Attribute and variable of every slot of the trainable variable `index`."""
-    count = len(optimizer._trainable_variables)
-    for name, value in vars(optimizer).items():
-        if name in ("_trainable_variables", "_variables"):
-            continue
-        if isinstance(value, (list, tuple)) and len(value) == count:
-            slot = value[index]
-            if isinstance(slot, keras.Variable) and slot.ndim:
-                yield name, slot
+def _join(layer, model):
+    """Note that a model holds a layer; whether this changed its weight decay."""
+    _models.setdefault(layer, weakref.WeakSet()).add(model)
+    if "set_weights" not in vars(model):
+        # Past Keras's tracking, which would take it for a part of the model.
+        object.__setattr__(model, "set_weights", _RankAwareSetWeights(model))
+    return _exclude_from_weight_decay(model, (layer.U, layer.V))
 
 
-def _resize_slots(optimizer, change):
-    """Map the slots of one variable; False if the optimizer does not know it."""
-    key = optimizer._var_key(change.variable)
-    index = optimizer._trainable_variables_indices.get(key)
-    if index is None:
-        return False
-    for name, slot in _slots(optimizer, index):
-        # Adafactor leaves slots it does not use at one element.
-        if name not in _WITHOUT_RANK and slot.shape[-1] == change.variable.shape[-1]:
-            _resize_variable(slot, _mapped(name, slot, change))
-    return True
+def _exclude_from_weight_decay(model, variables):
+    """Keep weight decay off `variables`; whether it reached them until now.
+
+    `Optimizer.exclude_from_weight_decay` would overwrite the user's choice, and is
+    refused once the optimizer is built.
+    """
+    changed = False
+    for optimizer in _optimizers(model):
+        keys = {optimizer._var_key(variable) for variable in variables}
+        excluded: set = getattr(optimizer, "_exclude_from_weight_decay", set())
+        if not keys <= excluded:
+            optimizer._exclude_from_weight_decay = excluded | keys
+            optimizer._exclude_from_weight_decay_cache = {}
+            changed = True
+    return changed
 
 
-def _mapped(name, slot, change):
-    """The value of a slot at the new rank."""
-    old = np.asarray(ops.convert_to_numpy(slot), "float64")
-    matrix = change.weight_map if name in _WEIGHTS else change.gradient_map
-    if matrix is None:
-        return np.zeros((*old.shape[:-1], change.value.shape[-1]))
-    transform: Callable = lambda x: x  # noqa: E731
-    if name in _SQUARES:
-        transform = np.square
-    elif name in _NORMS:
-        transform = np.abs
-    matrix = transform(matrix)
-    if old.ndim == matrix.ndim - 1:
-        return np.einsum("...r,...rk->...k", old, matrix)
-    return old @ matrix
+def _optimizers(model) -> Iterator[keras.optimizers.Optimizer]:
+    """The optimizer of a model and those it wraps."""
+    waiting = [getattr(model, "optimizer", None)]
+    while waiting:
+        optimizer = waiting.pop()
+        if optimizer is not None:
+            yield optimizer
+            # A LossScaleOptimizer wraps one, a MultiOptimizer several.
+            waiting.append(getattr(optimizer, "inner_optimizer", None))
+            waiting.extend(getattr(optimizer, "optimizers", ()))
 
 
-def _resize_variable(variable, value):
+def _strategy_scope(models):
+    for model in models:
+        strategy = getattr(model, "_distribute_strategy", None)
+        if strategy is not None:
+            return strategy.scope()
+    return contextlib.nullcontext()
+
+
+def _reshapes(change):
+    return change.value.shape != tuple(change.variable.shape)
+
+
+def _apply_one(change, optimizers):
+    """Change one variable, and what optimizers keep of it."""
+    variable = change.variable
+    keys = [optimizer._var_key(variable) for optimizer in optimizers]
+    for optimizer, key in zip(optimizers, keys, strict=True):
+        index = optimizer._trainable_variables_indices.get(key)
+        if index is not None:
+            for slot, value in slots.mapped(optimizer, index, change):
+                _set_value(slot, value)
+    _set_value(variable, change.value)
+    for optimizer, key in zip(optimizers, keys, strict=True):
+        _rekey(optimizer, key, optimizer._var_key(variable))
+
+
+def _set_value(variable, value):
     """What the last lines of `keras.Variable.__init__` do, on a living variable."""
     value = ops.convert_to_tensor(np.asarray(value, "float32"), dtype=variable._dtype)
     if tuple(value.shape) == tuple(variable.shape):
@@ -241,13 +232,16 @@ def _resize_variable(variable, value):
     variable._ndim = len(variable._shape)
 
 
-def _rekey(optimizer, new_keys):
+def _rekey(optimizer, old, new):
     """TensorFlow keys by the `tf.Variable`, which a new shape has replaced."""
-    for name, value in list(vars(optimizer).items()):
-        if isinstance(value, dict) and any(key in new_keys for key in value):
-            setattr(optimizer, name, {new_keys.get(k, k): v for k, v in value.items()})
-        elif isinstance(value, set) and any(key in new_keys for key in value):
-            setattr(optimizer, name, {new_keys.get(key, key) for key in value})
+    if old == new:
+        return
+    for value in vars(optimizer).values():
+        if isinstance(value, dict) and old in value:
+            value[new] = value.pop(old)
+        elif isinstance(value, set) and old in value:
+            value.remove(old)
+            value.add(new)
 
 
 def _forget_compiled_functions(model):

@@ -80,7 +80,7 @@ def test_wheel_declares_licence_and_dependencies(wheel):
         metadata = archive.read(name).decode()
         assert any(n.endswith("licenses/LICENSE") for n in archive.namelist())
     assert "License-Expression: Apache-2.0" in metadata
-    always = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;]*$", metadata, re.M))
+    always = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.M))
     extras = set(re.findall(r"^Requires-Dist: ([\w-]+).*; extra", metadata, re.M))
     assert always == {"keras", "numpy", "rich"}
     assert extras >= {

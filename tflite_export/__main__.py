@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from tflite_export.benchmark import RUNS, benchmark, timings_table
 from tflite_export.exporter import export
 from tflite_export.quantize import IO_DTYPES, QUANTIZATIONS
+from tflite_export.quiet import quiet
 
 EXPORT_OPTIONS = ("quantization", "representative_data", "io_dtype")
 BENCHMARK_OPTIONS = ("threads", "runs")
@@ -95,11 +97,13 @@ def _export(source, path, given):
 def _read_model(path):
     if not (path.endswith(".keras") and Path(path).is_file()):
         raise ValueError(f"The model must be a .keras file. Received: '{path}'")
-    import keras
+    # TensorFlow logs as it is imported and as it finds devices.
+    with quiet():
+        import keras
 
-    import keras_dprp  # noqa: F401  registers the factorised layers
+        import keras_dprp  # noqa: F401  registers the factorised layers
 
-    return keras.saving.load_model(path, compile=False)
+        return keras.saving.load_model(path, compile=False)
 
 
 def _read_data(path):
@@ -107,15 +111,19 @@ def _read_data(path):
         raise ValueError(
             f"Representative data must be a .npy or .npz file. Received: '{path}'"
         )
-    data = np.load(path)
-    if isinstance(data, np.ndarray):
-        return data
-    arrays = dict(data)
+    try:
+        data = np.load(path)
+        if isinstance(data, np.ndarray):
+            return data
+        arrays = dict(data)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"Representative data cannot be read: {error}. Received: '{path}'"
+        ) from error
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
 if __name__ == "__main__":
     # Any backend's .keras file can be read on the one that converts.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.exit(main())

@@ -10,7 +10,7 @@ from tflite_export.report import ExportReport
 from tflite_export.verify import verify
 
 
-def build(model, path, inputs, samples, settings):
+def build(model, path, inputs, samples, expected, settings):
     """Convert, write, compare and time; on the TensorFlow backend.
 
     Args:
@@ -18,23 +18,24 @@ def build(model, path, inputs, samples, settings):
         path: Where to write; the caller moves or removes it.
         inputs: A list of `ModelInput`, every size known.
         samples: One array for each input.
+        expected: A dict of the outputs to find, by name.
         settings: A `quantize.Settings`.
 
     Returns:
         An `ExportReport`.
     """
     with quiet():
-        content = convert(model, inputs, samples, settings)
+        content = convert(model, inputs, list(expected), samples, settings)
         Path(path).write_bytes(content)
-        checks, count = verify(model, path, inputs, samples, settings.quantization)
+        checks = verify(path, inputs, samples, expected, settings.quantization)
     (timing,) = benchmark([path])
     return ExportReport(
         path=str(path),
         quantization=settings.quantization,
         bytes=len(content),
         operations=count_operations(content),
-        outputs=tuple(checks),
-        samples=count,
+        outputs=checks,
+        samples=len(next(iter(expected.values()))),
         latency_ms=timing.median_ms,
         runs=RUNS,
     )

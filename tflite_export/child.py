@@ -14,15 +14,17 @@ import numpy as np
 from tflite_export.report import ExportReport
 
 
-def build(model, path, inputs, samples, settings):
+def build(model, path, inputs, samples, expected, settings):
     """As `tflite_export.build.build`, on any backend; errors come back as they are."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model.save(folder / "model.keras")
         np.savez(folder / "samples.npz", *samples)
+        np.savez(folder / "expected.npz", *expected.values())
         request = {
             "path": str(path),
             "inputs": [dataclasses.asdict(tensor) for tensor in inputs],
+            "outputs": list(expected),
             "settings": dataclasses.asdict(settings),
         }
         (folder / "request.json").write_text(json.dumps(request))

@@ -4,11 +4,11 @@ import re
 import tempfile
 
 from tflite_export import quantize
-from tflite_export.graph import call_flat, output_names
+from tflite_export.graph import call_flat
 from tflite_export.operations import count_operations
 
 
-def convert(model, inputs, samples, settings):
+def convert(model, inputs, output_names, samples, settings):
     """Convert a model, by way of a SavedModel, to a file with a batch of 1.
 
     `model.export(format="litert")` would let through operations that LiteRT lacks,
@@ -17,6 +17,7 @@ def convert(model, inputs, samples, settings):
     Args:
         model: A float32 model of stock layers, on the TensorFlow backend.
         inputs: A list of `ModelInput`, every size known.
+        output_names: Names the outputs get, in the order Keras has.
         samples: One array for each input, to calibrate with.
         settings: A `quantize.Settings`.
 
@@ -25,7 +26,7 @@ def convert(model, inputs, samples, settings):
         RuntimeError: If the converter fails otherwise.
     """
     with tempfile.TemporaryDirectory() as folder:
-        _save(model, inputs, folder)
+        _save(model, inputs, output_names, folder)
         content = _run_converter(folder)
         if settings.quantization in ("float16", "int8"):
             if settings.quantization == "int8":
@@ -37,14 +38,12 @@ def convert(model, inputs, samples, settings):
     return content
 
 
-def _save(model, inputs, folder):
+def _save(model, inputs, output_names, folder):
     import keras
     import tensorflow as tf
 
-    names = output_names(model)
-
     def serve(*tensors):
-        return dict(zip(names, call_flat(model, tensors), strict=True))
+        return dict(zip(output_names, call_flat(model, tensors), strict=True))
 
     signature = [
         tf.TensorSpec((1, *tensor.shape), tensor.dtype, name=tensor.name)

@@ -4,11 +4,11 @@ import dataclasses
 
 from tflite_export import samples
 from tflite_export.extras import require
-from tflite_export.graph import check_model, model_inputs
+from tflite_export.graph import check_model, model_inputs, output_names
 from tflite_export.quantize import check_settings
 from tflite_export.staging import staged
-from tflite_export.stock import stock_float32
-from tflite_export.verify import MAX_SAMPLES
+from tflite_export.stock import float32_model, folded_model
+from tflite_export.verify import MAX_SAMPLES, keras_outputs
 
 
 def export(
@@ -26,7 +26,7 @@ def export(
     `representative_data` (or on seeded noise) and the outputs are compared with
     Keras's; only then does the file appear at `path`, and whatever was there before
     survives a failure. A model on another backend than TensorFlow is converted in a
-    process of its own, which has to find the model's custom layers, if any, by import.
+    process of its own, which knows no custom layers but this project's.
 
     Args:
         model: A functional or a built Sequential `keras.Model`; nested models, several
@@ -60,7 +60,7 @@ def export(
     require("tensorflow", "ai_edge_litert", "ai_edge_quantizer")
     check_model(model)
     settings = check_settings(quantization, io_dtype, representative_data)
-    model = stock_float32(model)
+    model = float32_model(model)
     inputs, data = samples.resolve(model_inputs(model), representative_data)
     if settings.quantization != "int8":
         # Only calibration makes use of more.
@@ -80,4 +80,6 @@ def _build(model, path, inputs, data, settings):
         from tflite_export.build import build
     else:
         from tflite_export.child import build
-    return build(model, path, inputs, data, settings)
+    outputs = keras_outputs(model, data)
+    expected = dict(zip(output_names(model), outputs, strict=True))
+    return build(folded_model(model), path, inputs, data, expected, settings)

@@ -42,13 +42,13 @@ def _target(path):
         )
     # A link keeps pointing where it did: the file behind it is replaced.
     target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise ValueError(
             f"`path` must be in a folder that exists. Received: '{path}', "
             f"and there is no folder '{target.parent}'"
         )
-    if target.is_dir():
+    if os.path.isdir(target):
         raise ValueError(f"`path` must be a file. Received: '{path}', a folder")
-    if target.exists() and not os.access(target, os.W_OK):
+    if os.path.exists(target) and not os.access(target, os.W_OK):
         raise ValueError(f"`path` must be writable. Received: '{path}', read-only")
     return target

@@ -1,23 +1,26 @@
-"""Models made ready for conversion: stock layers, float32."""
+"""Models made ready for conversion: float32 and stock layers only."""
+
+import tempfile
+from pathlib import Path
 
 from tflite_export.graph import all_layers
 
 _OTHER_FLOATS = ("float16", "bfloat16", "float64")
 
 
-def stock_float32(model):
-    """The model itself, or where it needs it a folded copy, a float32 copy.
+def float32_model(model):
+    """The model itself, or where layers compute in another float a float32 copy.
 
-    LiteRT computes in float32 (or in integers), so layers of another float, mixed
-    precision's included, are copied as float32 ones with the same weights.
+    LiteRT computes in float32 (or in integers), and its converter refuses the half
+    precision of mixed policies.
     """
-    model = _folded(model)
-    if not any(_computes_otherwise(layer) for layer in all_layers(model)):
-        return model
-    return _float32_copy(model)
+    if any(_computes_otherwise(layer) for layer in all_layers(model)):
+        return _float32_copy(model)
+    return model
 
 
-def _folded(model):
+def folded_model(model):
+    """The model itself, or where it has factorised layers a copy of stock layers."""
     import keras_dprp
     from keras_dprp.layers import SVDLayer
 
@@ -35,15 +38,16 @@ def _float32_copy(model):
 
     config = keras.saving.serialize_keras_object(model)
     config.pop("compile_config", None)
+    classes = {type(layer).__name__: type(layer) for layer in all_layers(model)}
+    # Safe: the configuration is that of a model in this process.
     copy = keras.saving.deserialize_keras_object(
-        _as_float32(config),
-        custom_objects={
-            type(layer).__name__: type(layer) for layer in all_layers(model)
-        },
-        # Safe: the configuration is that of a model in this process.
-        safe_mode=False,
+        _as_float32(config), custom_objects=classes, safe_mode=False
     )
-    copy.set_weights(model.get_weights())
+    with tempfile.TemporaryDirectory() as folder:
+        # Unlike `set_weights`, files carry the whole state, such as Normalization's.
+        path = Path(folder) / "model.weights.h5"
+        model.save_weights(path)
+        copy.load_weights(path)
     return copy
 
 

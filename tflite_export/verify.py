@@ -10,69 +10,80 @@ MAX_SAMPLES = 32
 FLOAT32_TOLERANCE = 1e-3
 
 
-def verify(model, path, inputs, samples, quantization):
-    """Run a file in LiteRT and compare it with its model, sample by sample.
+def keras_outputs(model, samples):
+    """What a file's outputs are compared with.
 
     Args:
-        model: The Keras model that was converted.
+        model: A Keras model.
+        samples: One array for each input; the first 32 samples are used.
+
+    Returns:
+        A list of arrays, one for each output.
+
+    Raises:
+        RuntimeError: If an output is not finite.
+    """
+    import keras
+
+    # A GPU may round to less than float32.
+    with keras.device("cpu:0"):
+        tensors = [keras.ops.convert_to_tensor(x[:MAX_SAMPLES]) for x in samples]
+        outputs = call_flat(model, tensors)
+    outputs = [keras.ops.convert_to_numpy(output) for output in outputs]
+    for name, values in zip(output_names(model), outputs, strict=True):
+        if not np.isfinite(values).all():
+            raise RuntimeError(
+                f"Keras's output '{name}' holds NaN or infinity, so nothing can be "
+                "compared with it. If noise is no input for this model, pass "
+                "`representative_data`."
+            )
+    return outputs
+
+
+def verify(path, inputs, samples, expected, quantization):
+    """Run a file in LiteRT, sample by sample, and compare its outputs.
+
+    Args:
         path: The .tflite file.
         inputs: A list of `ModelInput`.
-        samples: One array for each input; the first 32 samples are used.
+        samples: One array for each input.
+        expected: A dict of Keras's outputs by name.
         quantization: None holds the file to 1e-3 standard deviations.
 
     Returns:
-        A list of `OutputCheck`, and the number of samples.
+        A tuple of `OutputCheck`.
 
     Raises:
         RuntimeError: If the outputs are not finite, or for float32 differ by more.
     """
-    samples = [array[:MAX_SAMPLES] for array in samples]
-    names = output_names(model)
-    expected = _run_keras(model, samples)
-    actual = _run_litert(path, [tensor.name for tensor in inputs], samples, names)
-    checks = [
-        _compare(*outputs) for outputs in zip(names, expected, actual, strict=True)
-    ]
-    if quantization is None:
-        _hold_to_tolerance(checks)
-    return checks, len(samples[0])
-
-
-def _hold_to_tolerance(checks):
+    count = len(next(iter(expected.values())))
+    actual = _run_litert(path, inputs, [array[:count] for array in samples], expected)
+    checks = tuple(_compare(name, expected[name], actual[name]) for name in expected)
     for check in checks:
-        if check.largest_difference > FLOAT32_TOLERANCE:
+        if quantization is None and check.largest_difference > FLOAT32_TOLERANCE:
             raise RuntimeError(
                 f"LiteRT's output '{check.name}' differs from Keras's by "
                 f"{check.largest_difference:.1e} of its standard deviation; at most "
                 f"{FLOAT32_TOLERANCE:.0e} is allowed."
             )
+    return checks
 
 
-def _run_keras(model, samples):
-    import keras
-
-    # A GPU may round to less than float32.
-    with keras.device("cpu:0"):
-        outputs = call_flat(model, [keras.ops.convert_to_tensor(x) for x in samples])
-    return [keras.ops.convert_to_numpy(output) for output in outputs]
-
-
-def _run_litert(path, input_names, samples, names):
+def _run_litert(path, inputs, samples, names):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path), num_threads=1)
     run = interpreter.get_signature_runner()
     takes, gives = run.get_input_details(), run.get_output_details()
-    outputs: list[list] = [[] for _ in names]
+    outputs: dict[str, list] = {name: [] for name in names}
     for index in range(len(samples[0])):
         feeds = {
-            name: _quantized(array[index : index + 1], takes[name])
-            for name, array in zip(input_names, samples, strict=True)
+            tensor.name: _quantized(array[index : index + 1], takes[tensor.name])
+            for tensor, array in zip(inputs, samples, strict=True)
         }
-        results = run(**feeds)
-        for collected, name in zip(outputs, names, strict=True):
-            collected.append(_dequantized(results[name], gives[name]))
-    return [np.concatenate(collected) for collected in outputs]
+        for name, values in run(**feeds).items():
+            outputs[name].append(_dequantized(values, gives[name]))
+    return {name: np.concatenate(values) for name, values in outputs.items()}
 
 
 def _quantized(array, details):
@@ -92,9 +103,8 @@ def _dequantized(array, details):
 
 
 def _compare(name, expected, actual):
-    for source, outputs in (("Keras", expected), ("LiteRT", actual)):
-        if not np.isfinite(outputs).all():
-            raise RuntimeError(f"{source}'s output '{name}' holds NaN or infinity.")
+    if not np.isfinite(actual).all():
+        raise RuntimeError(f"LiteRT's output '{name}' holds NaN or infinity.")
     expected = expected.astype("float64")
     difference = np.abs(actual - expected) / _unit(expected)
     classes = expected.shape[-1] if expected.ndim > 1 else 1

@@ -23,15 +23,20 @@ def _build(folder):
     from tflite_export.build import build
 
     request = json.loads((folder / "request.json").read_text())
-    with np.load(folder / "samples.npz") as arrays:
-        samples = list(arrays.values())
+    expected = _read_arrays(folder / "expected.npz")
     return build(
         _load(folder / "model.keras"),
         request["path"],
         [ModelInput(**tensor) for tensor in request["inputs"]],
-        samples,
+        _read_arrays(folder / "samples.npz"),
+        dict(zip(request["outputs"], expected, strict=True)),
         Settings(**request["settings"]),
     )
+
+
+def _read_arrays(path):
+    with np.load(path) as arrays:
+        return list(arrays.values())
 
 
 def _load(path):
@@ -44,9 +49,9 @@ def _load(path):
         # Keras gives the cause last, between two dumps of the configuration.
         reason = str(error).rpartition("Exception encountered: ")[2].partition(". ")[0]
         raise ValueError(
-            "The model holds layers that the converting process cannot load. Define "
-            "them in a module that can be imported, or export on the TensorFlow "
-            f"backend (KERAS_BACKEND=tensorflow). Received: {reason}"
+            "The converting process cannot load the model, as it knows no layers of "
+            "your own. Save the model, load it with KERAS_BACKEND=tensorflow where "
+            f"its layers are defined, and export it there. Received: {reason}"
         ) from error
 
 

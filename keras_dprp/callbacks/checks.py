@@ -9,7 +9,9 @@ def share(value, name):
         return
     _number(value, name)
     if not 0 < value <= 1:
-        raise ValueError(f"`{name}` must be None or in (0, 1]. Received: {name}={value}")
+        raise ValueError(
+            f"`{name}` must be None or in (0, 1]. Received: {name}={value}"
+        )
 
 
 def threshold(value):

@@ -51,7 +51,6 @@ class RankPruningCallback(keras.callbacks.Callback):
             model without factorised layers.
 
     Example:
-
     >>> model = keras_dprp.factorize(model)
     >>> model.compile("adam", "sparse_categorical_crossentropy")
     >>> model.fit(x, y, epochs=40, callbacks=[keras_dprp.RankPruningCallback()])
@@ -106,8 +105,6 @@ class RankPruningCallback(keras.callbacks.Callback):
             self.params.get("epochs") or 1, self.start, self.stop, self.every
         )
         self.rule = self._make_rule()
-        bases = [factor for layer in self.layers for factor in (layer.U, layer.V)]
-        resize.exclude_from_weight_decay(self.model, bases)
         self._phase = None
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -168,8 +165,10 @@ class RankPruningCallback(keras.callbacks.Callback):
         # Also without new ranks: the exact SVD makes the bases orthonormal again.
         changes = []
         for layer in self.layers:
-            changes += layer.changes(decompositions[id(layer)].truncate(ranks[id(layer)]))
-        resize.apply(self.model, changes)
+            changes += layer.changes(
+                decompositions[id(layer)].at_rank(ranks[id(layer)])
+            )
+        resize.apply(self.layers, changes)
         for layer in self.layers:
             layer.kept_rank.assign(float(layer.rank))
         if pays:

@@ -32,15 +32,8 @@ class Schedule:
         return self.start <= epoch < self.stop
 
     def progress(self, epoch):
-        """Share of the pruning phase that is over, from above 0 to 1."""
-        return min((epoch - self.start + self.every) / self._length(), 1.0)
-
-    def _length(self):
-        return self.stop - self.start + self.every
-
-    def events(self):
-        """All epochs with an event."""
-        return [e for e in range(self.start, self.stop + 1) if self.is_event(e)]
+        """Share of the pruning phase that is over, from above 0 to 1 at `stop`."""
+        return (epoch - self.start + self.every) / (self.stop - self.start + self.every)
 
 
 def plan(epochs, start=None, stop=None, every=None):
@@ -48,20 +41,20 @@ def plan(epochs, start=None, stop=None, every=None):
 
     Args:
         epochs: Int. Epochs of the whole training.
-        start, stop, every: Ints, or None for the defaults: from a quarter of the
-            epochs to six tenths, in about ten events.
+        start: Int or None. Defaults to a quarter of the epochs.
+        stop: Int or None. Defaults to six tenths of them.
+        every: Int or None. Defaults to what makes about ten events.
     """
-    last = max(epochs - 1, 0)
-    wanted_start = round(START * epochs) if start is None else start
-    wanted_stop = max(round(STOP * epochs), wanted_start) if stop is None else stop
-    schedule_start, schedule_stop = min(wanted_start, last), min(wanted_stop, last)
-    if wanted_start > last or wanted_stop > last or epochs < 4:
+    defaults = start is None and stop is None
+    if stop is None:
+        stop = max(round(STOP * epochs), start or 0)
+    if start is None:
+        start = min(round(START * epochs), stop)
+    first, last = (min(epoch, epochs - 1) for epoch in (start, stop))
+    if last < stop or (defaults and start == 0):
         warnings.warn(
-            f"{epochs} epochs are too short for warm-up, pruning from epoch "
-            f"{wanted_start} to {wanted_stop} and free training; pruning from epoch "
-            f"{schedule_start} to {schedule_stop} instead.",
+            f"{epochs} epochs are too few to warm up, to prune until epoch {stop} and "
+            f"to train on; pruning from epoch {first} to {last} instead.",
             stacklevel=2,
         )
-    if every is None:
-        every = max(1, round((schedule_stop - schedule_start) / EVENTS))
-    return Schedule(schedule_start, schedule_stop, every)
+    return Schedule(first, last, every or max(1, round((last - first) / EVENTS)))

@@ -113,7 +113,8 @@ class PenalizedLayer(keras.layers.Layer):
         if self._terms():
             values = self._values()
             terms.append(ops.sum(self.penalty_weights * values))
-            if training:
+            # None where a model written by hand does not say whether it is trained.
+            if training is not False:
                 self.penalty_values.assign(values)
         if self.kernel_regularizer is not None:
             terms.append(self.kernel_regularizer(self.kernel))

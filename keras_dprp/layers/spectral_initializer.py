@@ -4,11 +4,13 @@ from keras import ops
 
 from keras_dprp.decomposition import factors_of
 
+_NAMES = ("U", "s", "V")
+
 
 class SpectralInitializer:
     """Initialises U, s and V so that their product is the initial kernel.
 
-    The kernel is drawn and decomposed once, for all three of them.
+    The kernel is drawn and decomposed once for all three of them, on the host.
 
     Args:
         kernel_initializer: A `keras.initializers.Initializer`.
@@ -20,29 +22,39 @@ class SpectralInitializer:
         self.kernel_initializer = kernel_initializer
         self.kernel_shape = kernel_shape
         self.to_matrix = to_matrix
-        self._factors = self._draw()
+        self._factors = self._decompose(self._draw())
 
     def factor(self, name):
         """The initializer of one variable, "U", "s" or "V"."""
 
         def initializer(shape, dtype=None):
-            if self._factors is None:
-                self._factors = self._draw()
-            if self._factors is None:
-                return ops.zeros(shape, dtype)
-            value = self._factors[name][..., : shape[-1]]
-            return ops.convert_to_tensor(value.astype("float32"), dtype=dtype)
+            factors = self._factors
+            if factors is None:
+                matrix = self._draw()
+                factors = self._factors = self._decompose(matrix)
+            if factors is None:
+                # Each factor from a draw of its own: initializers have a fixed seed.
+                factors = _symbolic_factors(matrix)
+            value = factors[name][..., : shape[-1]]
+            return ops.cast(value, dtype or "float32")
 
         return initializer
 
     def _draw(self):
-        kernel = self.kernel_initializer(self.kernel_shape, dtype="float32")
-        matrix = self.to_matrix(kernel)
+        return self.to_matrix(
+            self.kernel_initializer(self.kernel_shape, dtype="float32")
+        )
+
+    def _decompose(self, matrix):
+        """Arrays by name; None while Keras traces a model, where draws are symbolic."""
         try:
             matrix = ops.convert_to_numpy(matrix)
         except Exception:
-            # While Keras traces a model without Input, the draw is symbolic, for
-            # which each backend has an error of its own. Keras then asks for a
-            # stand-in of which it reads the shape alone, and once more in earnest.
+            # Each backend has an error of its own for a symbolic tensor.
             return None
-        return dict(zip(("U", "s", "V"), factors_of(matrix), strict=True))
+        return dict(zip(_NAMES, factors_of(matrix), strict=True))
+
+
+def _symbolic_factors(matrix):
+    U, s, Vt = ops.svd(matrix, full_matrices=False)
+    return dict(zip(_NAMES, (U, s, ops.swapaxes(Vt, -1, -2)), strict=True))

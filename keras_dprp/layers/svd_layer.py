@@ -156,7 +156,8 @@ class SVDLayer(PenalizedLayer):
                 constraint=self.bias_constraint,
             )
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, training=None):
+        resize.note_caller(self)
         self._add_penalty_once(training)
         if self.trains_as_pair():
             U, s, V = self.factors()
@@ -206,7 +207,7 @@ class SVDLayer(PenalizedLayer):
         return decompose(*(ops.convert_to_numpy(factor) for factor in self.factors()))
 
     def changes(self, decomposition):
-        """What becomes of U, s and V under a (truncated) decomposition."""
+        """What becomes of U, s and V under a decomposition of any rank."""
         new = decomposition
         return [
             resize.Change(*change)

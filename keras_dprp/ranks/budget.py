@@ -37,16 +37,19 @@ def layer_choices(cost, metric, singular_values, multiple_of, min_rank):
     Args:
         cost: Its `LayerCost`.
         metric: "parameters" or "macs".
-        singular_values: Array `(rank,)` or `(groups, rank)`, descending.
-        multiple_of, min_rank: Allowed ranks are multiples, and at least the minimum;
-            the rank now is always allowed.
+        singular_values: Array `(rank,)` or `(groups, rank)`, descending, of the
+            layer's rank now; beyond it they are zero.
+        multiple_of: Int. Allowed ranks are multiples of it; the rank now and the full
+            rank are always allowed.
+        min_rank: Int. The smallest of them.
     """
+    full_rank = cost.layer.full_rank
     energy = np.square(np.atleast_2d(singular_values)).sum(axis=0)
     now = len(energy)
-    ranks = [r for r in range(multiple_of, now, multiple_of) if r >= min_rank]
-    ranks = np.array([*ranks, now])
-    total = max(energy.sum(), 1e-30)
-    tail = np.append(np.cumsum(energy[::-1])[::-1], 0.0) / total
+    energy = np.append(energy, np.zeros(full_rank - now))
+    allowed = [r for r in range(multiple_of, full_rank, multiple_of) if r >= min_rank]
+    ranks = np.unique([*allowed, now, full_rank])
+    tail = np.append(np.cumsum(energy[::-1])[::-1], 0.0) / max(energy.sum(), 1e-30)
     costs = np.array([cost.at(metric, int(rank)) for rank in ranks], "float64")
     return Choices(ranks, costs, tail[ranks])
 

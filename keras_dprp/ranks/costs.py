@@ -16,9 +16,9 @@ METRICS = ("parameters", "macs")
 class LayerCost:
     """Cost of one factorised layer as a function of its rank.
 
-    MACs are summed over every call of the layer; parameters count once. A layer
-    whose pair would need as many MACs as the dense one counts as dense, as `fold`
-    builds it.
+    MACs are summed over every call of the layer; parameters count once, and only
+    trainable ones. A layer whose pair would need as many MACs as the dense one counts
+    as dense, as `fold` builds it.
     """
 
     layer: SVDLayer
@@ -27,43 +27,43 @@ class LayerCost:
     def dense(self, metric):
         """Cost of the dense kernel."""
         if metric == "parameters":
-            return self.layer.dense_parameters()
+            return self.layer.dense_parameters() if self.layer.trainable else 0
         return sum(self.layer.dense_macs(shape) for shape in self.input_shapes)
-
-    def pair(self, metric, rank):
-        """Cost of two kernels of `rank`."""
-        if metric == "parameters":
-            return self.layer.pair_parameters(rank)
-        return sum(self.layer.pair_macs(shape, rank) for shape in self.input_shapes)
 
     def at(self, metric, rank):
         """Cost at `rank` of the form that `fold` chooses."""
-        if self.layer.pair_is_cheaper(rank):
-            return self.pair(metric, rank)
-        return self.dense(metric)
+        if not self.layer.pair_is_cheaper(rank):
+            return self.dense(metric)
+        if metric == "parameters":
+            return self.layer.pair_parameters(rank) if self.layer.trainable else 0
+        return sum(self.layer.pair_macs(shape, rank) for shape in self.input_shapes)
 
 
 class NetworkCost:
     """Parameters and MACs of a whole network, factorised layers by their rank.
 
+    MACs are those of convolutions and dense layers, of all that are called by the
+    model or a model in it. Inside other layers, and in a subclassed model, only
+    factorised layers are known, each counted once at the input it was built with.
+
     Args:
-        model: A model that holds factorised layers. Of a subclassed model only the
-            factorised layers' MACs are known, each counted at the input it was
-            built with.
+        model: A built model that holds factorised layers.
     """
 
     def __init__(self, model):
         self.layers = {
             id(layer): LayerCost(layer)
             for layer in flatten_layers(model)
-            if isinstance(layer, SVDLayer) and layer.built and layer.trainable
+            if isinstance(layer, SVDLayer) and layer.built
         }
         self.other = {"parameters": self._other_parameters(model), "macs": 0}
-        if is_graph(model):
-            self._count_calls(model)
-        else:
-            for cost in self.layers.values():
-                cost.input_shapes.append(cost.layer.built_input_shape)
+        for call in layer_calls(model) if is_graph(model) else ():
+            if id(call.layer) in self.layers:
+                self.layers[id(call.layer)].input_shapes.append(call.input_shape)
+            else:
+                self.other["macs"] += stock_macs(call)
+        for cost in self.layers.values():
+            cost.input_shapes = cost.input_shapes or [cost.layer.built_input_shape]
 
     def _other_parameters(self, model):
         factors = {
@@ -74,41 +74,30 @@ class NetworkCost:
         others = [v for v in model.trainable_variables if id(v) not in factors]
         return sum(math.prod(variable.shape) for variable in others)
 
-    def _count_calls(self, model):
-        for call in layer_calls(model):
-            if id(call.layer) in self.layers:
-                self.layers[id(call.layer)].input_shapes.append(call.input_shape)
-            else:
-                self.other["macs"] += stock_macs(call)
-
     def dense(self, metric):
         """Cost of the network with every kernel dense."""
         return self.other[metric] + sum(c.dense(metric) for c in self.layers.values())
 
     def at(self, metric, ranks):
-        """Cost at the given ranks, a dict from `id(layer)` to rank."""
+        """Cost at other ranks than now, given as a dict from `id(layer)` to rank."""
         return self.other[metric] + sum(
-            cost.at(metric, ranks[key]) for key, cost in self.layers.items()
+            cost.at(metric, ranks.get(key, cost.layer.rank))
+            for key, cost in self.layers.items()
         )
 
     def now(self, metric):
         """Cost at the ranks the layers have now."""
-        return self.at(metric, {k: c.layer.rank for k, c in self.layers.items()})
+        return self.at(metric, {})
 
-    def kept(self, metric, ranks=None):
-        """Share of the dense network's cost that is kept."""
-        cost = self.now(metric) if ranks is None else self.at(metric, ranks)
+    def kept(self, metric):
+        """Share of the dense network's cost that is kept now."""
         dense = self.dense(metric)
-        return cost / dense if dense else 1.0
+        return self.now(metric) / dense if dense else 1.0
 
 
 def stock_macs(call):
-    """MACs of one call of a stock layer; 0 for what multiplies no kernel."""
-    layer = call.layer
-    if isinstance(layer, SVDLayer):
-        pair = layer.pair_is_cheaper()
-        return (layer.pair_macs if pair else layer.dense_macs)(call.input_shape)
-    shape, outputs = call.input_shape, call.output_shape
+    """MACs of one call of a stock convolution or dense layer; 0 for other layers."""
+    layer, shape, outputs = call.layer, call.input_shape, call.output_shape
     if isinstance(layer, keras.layers.Dense):
         return math.prod(outputs[1:]) * shape[-1]
     if isinstance(layer, _SEPARABLE):

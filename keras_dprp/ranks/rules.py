@@ -40,7 +40,9 @@ class BudgetRule:
     """All layers share a budget that falls from event to event.
 
     It falls along a cubic: fast at first, when most of what goes is redundant, and
-    slowly towards the target.
+    slowly towards the target. Once ranks have to fall, the budget is spent to the
+    last rank that fits, if need be on one that an earlier event had taken too much:
+    what is kept is then as close to the budget as whole ranks come.
     """
 
     cost: NetworkCost
@@ -52,8 +54,20 @@ class BudgetRule:
     def ranks(self, layers, spectra, progress):
         """A rank for each layer, by `id(layer)`; arguments as in `ThresholdRule`."""
         share = self.target + (1 - self.target) * (1 - progress) ** 3
-        budget = share * self.cost.dense(self.metric) - self.cost.other[self.metric]
-        choices = {
+        budget = share * self.cost.dense(self.metric)
+        if self.cost.now(self.metric) <= budget:
+            return {id(layer): layer.rank for layer in layers}
+        choices = self._choices(layers, spectra)
+        return ranks_by_budget(choices, budget - self._fixed(layers))
+
+    def smallest_share(self, layers):
+        """The share of the dense network's cost that the smallest ranks keep."""
+        spectra = {id(layer): layer.singular_values() for layer in layers}
+        ranks = ranks_by_budget(self._choices(layers, spectra), budget=0)
+        return self.cost.at(self.metric, ranks) / self.cost.dense(self.metric)
+
+    def _choices(self, layers, spectra):
+        return {
             id(layer): layer_choices(
                 self.cost.layers[id(layer)],
                 self.metric,
@@ -63,4 +77,9 @@ class BudgetRule:
             )
             for layer in layers
         }
-        return ranks_by_budget(choices, budget)
+
+    def _fixed(self, layers):
+        """Cost of all that has no rank to choose."""
+        costs = [self.cost.layers[id(layer)] for layer in layers]
+        chosen = sum(cost.at(self.metric, cost.layer.rank) for cost in costs)
+        return self.cost.now(self.metric) - chosen

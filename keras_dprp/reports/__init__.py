@@ -1,0 +1,1 @@
+"""What a factorised network is, as tables and figures."""

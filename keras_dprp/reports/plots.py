@@ -16,7 +16,6 @@ def plot_ranks(callback):
         ValueError: If it has not been through a `fit`.
 
     Example:
-
     >>> keras_dprp.plot_ranks(callback).savefig("ranks.png")
     """
     from keras_dprp.callbacks.rank_pruning import RankPruningCallback

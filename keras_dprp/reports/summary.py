@@ -10,7 +10,7 @@ import rich.table
 
 from keras_dprp.factorize import reason_left
 from keras_dprp.graph import is_graph, layer_calls
-from keras_dprp.layers import SVDConv2D, SVDLayer
+from keras_dprp.layers import SVDConv2D
 from keras_dprp.ranks.costs import NetworkCost, stock_macs
 from keras_dprp.resize import flatten_layers
 
@@ -92,7 +92,6 @@ def summary(model):
         ValueError: If the model is not built.
 
     Example:
-
     >>> report = keras_dprp.summary(model)
     >>> report.macs_kept
     0.31
@@ -150,12 +149,8 @@ def _factorized_row(cost):
 
 
 def _stock_row(layer, macs):
-    kernel = getattr(layer, "kernel", getattr(layer, "depthwise_kernel", None))
+    kernel = layer.kernel if hasattr(layer, "kernel") else layer.depthwise_kernel
     parameters = layer.count_params()
-    if isinstance(layer, SVDLayer):
-        reason = "frozen"
-    else:
-        reason = reason_left(layer) or "not factorised"
     return LayerRow(
         layer.name,
         tuple(kernel.shape),
@@ -166,22 +161,20 @@ def _stock_row(layer, macs):
         parameters,
         macs,
         macs,
-        reason,
+        reason_left(layer) or "not chosen",
     )
 
 
 def _table(report):
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, show_footer=True)
-    for header, footer, justify in (
-        ("layer", "total", "left"),
-        ("kernel", "", "left"),
-        ("mode", "", "left"),
-        ("rank", "", "right"),
-        ("parameters", _share(report.parameters, report.dense_parameters), "right"),
-        ("MACs", _share(report.macs, report.dense_macs), "right"),
-        ("after fold", "", "left"),
-    ):
-        table.add_column(header, footer, justify=justify)
+    parameters = _share(report.parameters, report.dense_parameters)
+    table.add_column("layer", "total")
+    table.add_column("kernel")
+    table.add_column("mode")
+    table.add_column("rank", justify="right")
+    table.add_column("parameters", parameters, justify="right")
+    table.add_column("MACs", _share(report.macs, report.dense_macs), justify="right")
+    table.add_column("after fold")
     for row in report.rows:
         table.add_row(
             row.name,

@@ -1,0 +1,145 @@
+"""Penalties enter the loss once a step, however often a layer is used."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_dprp
+
+INPUTS = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+TARGETS = np.zeros((8, 4), "float32")
+
+
+class One(keras_dprp.penalties.Penalty):
+    """A penalty of which every count shows."""
+
+    def __call__(self, U, s, V, kept_rank):
+        return 1.0 + 0.0 * ops.sum(s)
+
+
+class UsedTwice(keras.Model):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, inputs):
+        return self.layer(self.layer(inputs))
+
+
+def chained(layer, times):
+    inputs = outputs = keras.Input((4,))
+    for _ in range(times):
+        outputs = layer(outputs)
+    return keras.Model(inputs, outputs)
+
+
+MODELS = {
+    "used once": lambda layer: chained(layer, 1),
+    "used three times": lambda layer: chained(layer, 3),
+    "in a nested model used twice": lambda layer: chained(chained(layer, 2), 2),
+    "in a subclassed model": UsedTwice,
+}
+
+
+def penalized_layer():
+    return keras_dprp.SVDDense(
+        4,
+        structure=One(2.0),
+        compression=One(3.0),
+        kernel_regularizer=keras.regularizers.L2(0.5),
+    )
+
+
+def expected_penalty(layer):
+    return 5.0 + 0.5 * np.square(ops.convert_to_numpy(layer.kernel)).sum()
+
+
+@pytest.fixture(params=MODELS.values(), ids=MODELS.keys())
+def make(request):
+    return request.param
+
+
+@pytest.mark.parametrize("options", [{}, {"jit_compile": True}, {"run_eagerly": True}])
+def test_penalties_count_once(make, options):
+    layer = penalized_layer()
+    model = make(layer)
+    # Nothing moves, so that every loss is of the same weights.
+    model.compile(keras.optimizers.SGD(0.0), "mse", **options)
+    task = np.mean(np.square(model.predict(INPUTS, verbose=0)))
+    losses = [
+        model.train_on_batch(INPUTS, TARGETS),
+        model.train_on_batch(INPUTS, TARGETS),
+        model.test_on_batch(INPUTS, TARGETS),
+        model.evaluate(INPUTS, TARGETS, batch_size=4, verbose=0),
+        *model.fit(INPUTS, TARGETS, batch_size=4, epochs=2, verbose=0).history["loss"],
+    ]
+    expected = task + expected_penalty(layer)
+    np.testing.assert_allclose(losses, np.full(6, expected), rtol=1e-5)
+    # As a callback reads them, after a training step.
+    assert layer.structure_penalty() == 2.0
+    assert layer.compression_penalty() == 3.0
+
+
+def test_layer_called_by_hand_has_the_loss_of_one_call():
+    layer = penalized_layer()
+    for _ in range(2):
+        layer(INPUTS)
+        assert len(layer.losses) == 1
+        np.testing.assert_allclose(layer.losses[0], expected_penalty(layer), rtol=1e-5)
+
+
+def test_frozen_layer_adds_no_loss():
+    layer = penalized_layer()
+    model = chained(layer, 2)
+    layer.trainable = False
+    model.compile("sgd", "mse")
+    task = np.mean(np.square(model.predict(INPUTS, verbose=0)))
+    loss = model.evaluate(INPUTS, TARGETS, verbose=0)
+    np.testing.assert_allclose(loss, task, rtol=1e-5)
+
+
+def test_regularizers_equal_those_of_the_stock_layer():
+    options = {
+        "kernel_regularizer": "l1",
+        "bias_regularizer": "l2",
+        "activity_regularizer": "l2",
+        "bias_initializer": "ones",
+    }
+    layer = keras_dprp.SVDDense(4, structure=None, compression=None, **options)
+    stock = keras.layers.Dense(4, **options)
+    models = [chained(each, 2) for each in (layer, stock)]
+    stock.set_weights([ops.convert_to_numpy(w) for w in (layer.kernel, layer.bias)])
+    for model in models:
+        model.compile("sgd", "mse")
+    losses = [model.evaluate(INPUTS, TARGETS, verbose=0) for model in models]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_penalty_weights_act_without_a_retrace():
+    traces = []
+
+    class Counting(One):
+        def __call__(self, U, s, V, kept_rank):
+            traces.append(1)
+            return super().__call__(U, s, V, kept_rank)
+
+    layer = keras_dprp.SVDDense(4, structure=Counting(2.0), compression=One(3.0))
+    model = chained(layer, 1)
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    task = np.mean(np.square(model.predict(INPUTS, verbose=0)))
+
+    def penalty():
+        return model.train_on_batch(INPUTS, TARGETS) - task
+
+    np.testing.assert_allclose(penalty(), 5.0, rtol=1e-5)
+    count = len(traces)
+    layer.set_penalties(structure=False, compression=True)
+    np.testing.assert_allclose(penalty(), 3.0, rtol=1e-5)
+    layer.set_penalties(structure=True, compression=False)
+    np.testing.assert_allclose(penalty(), 2.0, rtol=1e-5)
+    layer.penalty_weights.assign([0.0, 0.5])
+    np.testing.assert_allclose(penalty(), 0.5, rtol=1e-5)
+    layer.set_penalties(structure=False, compression=False)
+    np.testing.assert_allclose(penalty(), 0.0, atol=1e-6)
+    assert len(traces) == count

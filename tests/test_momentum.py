@@ -1,0 +1,180 @@
+"""What an optimizer remembers is carried over to the new bases."""
+
+import keras
+import numpy as np
+import pytest
+from gradients import outputs_and_gradients
+from keras import ops
+from small_models import (
+    AtEpoch,
+    arrays,
+    factorized,
+    perceptron,
+    prune_at,
+    ranks,
+    slots,
+    train,
+)
+
+import keras_dprp as dprp
+from keras_dprp import resize
+
+NAMES = ("U", "s", "V")
+ROWS, COLUMNS = 6, 5
+
+
+def dense_layer(U, s, V):
+    """A model of one factorised layer with these factors."""
+    rank = len(s)
+    layer = dprp.SVDDense(COLUMNS, rank=rank, structure=None, compression=None)
+    model = keras.Sequential([keras.Input((ROWS,)), layer])
+    for variable, value in zip((layer.U, layer.s, layer.V), (U, s, V), strict=True):
+        variable.assign(value)
+    return model, layer
+
+
+def gradients_of(layer):
+    """Gradients of a quadratic loss, with respect to U, s and V."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(16, ROWS)).astype("float32")
+    y = rng.normal(size=(16, COLUMNS)).astype("float32")
+    # Of the loss |outputs - y|² / 2 the gradient to the outputs is their difference.
+    difference = ops.convert_to_numpy(layer(x)) - y
+    _, _, gradients = outputs_and_gradients(layer, x, difference)
+    return [gradients[name] for name in NAMES]
+
+
+def after_event(layer, model, slot_values, rank):
+    """Slots of U, s, V after an event at which they held `slot_values`."""
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9))
+    model.optimizer.build(model.trainable_variables)
+    for name, value in zip(NAMES, slot_values, strict=True):
+        (slot,) = slots(model, layer, name)
+        slot.assign(value)
+    resize.adopt(model)
+    resize.apply([layer], layer.changes(layer.decompose().at_rank(rank)))
+    return [ops.convert_to_numpy(slots(model, layer, name)[0]) for name in NAMES]
+
+
+def bases(rank, seed):
+    rng = np.random.default_rng(seed)
+    U, _ = np.linalg.qr(rng.normal(size=(ROWS, rank)))
+    V, _ = np.linalg.qr(rng.normal(size=(COLUMNS, rank)))
+    return U, V
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_orthonormal_bases_carry_gradients_exactly(seed):
+    U, V = bases(4, seed)
+    # Out of order, of either sign, one of them vanished: the new bases are permuted.
+    s = np.random.default_rng(seed).permutation([2.0, -1.0, 0.5, 0.0])
+    model, layer = dense_layer(U, s, V)
+    mapped = after_event(layer, model, gradients_of(layer), rank=3)
+    for carried, fresh in zip(mapped, gradients_of(layer), strict=True):
+        np.testing.assert_allclose(carried, fresh, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_factors_carry_gradients_of_both_bases_exactly(seed):
+    rng = np.random.default_rng(seed)
+    s = np.array([1.5, 1.0, 0.8])
+    U, V = rng.normal(size=(ROWS, 3)), rng.normal(size=(COLUMNS, 3))
+    model, layer = dense_layer(U, s, V)
+    mapped = after_event(layer, model, gradients_of(layer), rank=3)
+    fresh = gradients_of(layer)
+    for index in (0, 2):
+        scale = np.abs(fresh[index]).max()
+        np.testing.assert_allclose(mapped[index], fresh[index], atol=1e-4 * scale)
+
+
+def test_a_truncated_rank_keeps_the_gradients_of_what_is_left():
+    U, V = bases(4, 0)
+    model, layer = dense_layer(U, np.array([0.1, 3.0, 0.2, 2.0]), V)
+    before = gradients_of(layer)
+    mapped = after_event(layer, model, before, rank=2)
+    for carried, old in zip(mapped, before, strict=True):
+        # The kept ones were second and fourth; up to the sign of each pair of bases.
+        np.testing.assert_allclose(
+            np.abs(carried), np.abs(old[..., [1, 3]]), rtol=1e-3, atol=1e-4
+        )
+
+
+def test_momentum_of_a_running_fit_is_neither_zeroed_nor_sliced():
+    model = factorized(perceptron(), keras.optimizers.SGD(0.05, momentum=0.9))
+    layer = model.get_layer("hidden")
+    order = [2, 0, 5, 1, 4, 3]
+    for name in NAMES:
+        variable = getattr(layer, name)
+        variable.assign(ops.convert_to_numpy(variable)[..., order])
+    seen = {}
+
+    def remember(moment):
+        def store(logs):
+            seen[moment] = [arrays(slots(model, layer, name))[0] for name in NAMES]
+
+        return store
+
+    # Callbacks act in their order: one before the event, one after it.
+    train(
+        model,
+        [
+            AtEpoch(1, begin=remember("before")),
+            prune_at(1),
+            AtEpoch(1, begin=remember("after")),
+        ],
+        epochs=2,
+    )
+    rank = ranks(model)[0]
+    largest = [order.index(k) for k in range(rank)]
+    for old, new in zip(seen["before"], seen["after"], strict=True):
+        np.testing.assert_allclose(
+            np.abs(new), np.abs(old[..., largest]), atol=0.1 * np.abs(old).max()
+        )
+        assert np.abs(np.abs(new) - np.abs(old[..., :rank])).max() > 0.2 * np.max(old)
+
+
+def test_a_vanishing_singular_value_does_not_inflate_the_others():
+    # Second moments remember it large; scaled up by its present size they would stop
+    # all learning.
+    rng = np.random.default_rng(0)
+    U, V = bases(3, 0)
+    U, V = (each + 0.01 * rng.normal(size=each.shape) for each in (U, V))
+    model, layer = dense_layer(U, np.array([1.0, 0.5, 1e-5]), V)
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    for name in NAMES:
+        for slot in slots(model, layer, name):
+            slot.assign(np.ones(slot.shape))
+    resize.adopt(model)
+    resize.apply([layer], layer.changes(layer.decompose().at_rank(2)))
+    for name in NAMES:
+        velocity = slots(model, layer, name)[1]
+        assert ops.convert_to_numpy(velocity).max() < 2
+
+
+def test_averages_of_weights_follow_the_weights():
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(ROWS, 3)), np.ones(3), rng.normal(size=(COLUMNS, 3))
+    model, layer = dense_layer(*factors)
+    model.compile(keras.optimizers.SGD(0.1, use_ema=True))
+    model.optimizer.build(model.trainable_variables)
+    for name, value in zip(NAMES, factors, strict=True):
+        slots(model, layer, name)[0].assign(value)
+    resize.adopt(model)
+    resize.apply([layer], layer.changes(layer.decompose().at_rank(2)))
+    for name in NAMES:
+        average = ops.convert_to_numpy(slots(model, layer, name)[0])
+        weight = ops.convert_to_numpy(getattr(layer, name))
+        np.testing.assert_allclose(average, weight, atol=1e-4)
+
+
+def test_a_rank_that_grows_adds_orthonormal_columns_that_change_nothing():
+    U, V = bases(2, 1)
+    model, layer = dense_layer(U, np.array([2.0, 1.0]), V)
+    before = ops.convert_to_numpy(layer.kernel)
+    mapped = after_event(layer, model, gradients_of(layer), rank=4)
+    np.testing.assert_allclose(ops.convert_to_numpy(layer.kernel), before, atol=1e-5)
+    for basis in (layer.U, layer.V):
+        basis = ops.convert_to_numpy(basis)
+        np.testing.assert_allclose(basis.T @ basis, np.eye(4), atol=1e-5)
+    assert not mapped[0][:, 2:].any()

@@ -1,0 +1,86 @@
+"""What the report says, and that nothing else is said."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import tflite_export
+
+same_everywhere = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="The same on every backend."
+)
+
+
+def test_report_tells_what_was_written(classifier, images, run_litert, tmp_path):
+    path = tmp_path / "model.tflite"
+    report = tflite_export.export(
+        classifier, path, "int8", images, io_dtype="int8", verbose=False
+    )
+    assert report.path == str(path)
+    assert report.bytes == path.stat().st_size
+    assert report.samples == 32
+    assert report.operations == {
+        "CONV_2D": 2,
+        "RESHAPE": 1,
+        "FULLY_CONNECTED": 1,
+        "SOFTMAX": 1,
+    }
+    assert report.latency_ms > 0 and report.runs > 1
+    actual = run_litert(path, image=images[:32])["classes"]
+    expected = classifier.predict(images[:32], verbose=0)
+    differences = np.abs(actual - expected) / expected.std()
+    assert report.largest_difference == pytest.approx(differences.max(), rel=1e-3)
+    assert report.mean_difference == pytest.approx(differences.mean(), rel=1e-3)
+    assert report.agreement == np.mean(actual.argmax(-1) == expected.argmax(-1))
+
+
+@same_everywhere
+def test_difference_is_in_standard_deviations(images, tmp_path):
+    """Outputs a thousand times as large are as far off as before."""
+
+    def report(scale):
+        model = keras.Sequential(
+            [
+                keras.Input((8, 8, 3)),
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(1, kernel_initializer=keras.initializers.Constant(scale)),
+            ]
+        )
+        return tflite_export.export(
+            model, tmp_path / "m.tflite", "int8", images, verbose=False
+        )
+
+    small, large = report(1.0), report(1000.0)
+    assert small.largest_difference == pytest.approx(large.largest_difference, rel=0.2)
+    assert small.agreement is None
+
+
+def test_only_the_report_is_printed(classifier, tmp_path, capfd):
+    report = tflite_export.export(classifier, tmp_path / "model.tflite")
+    assert capfd.readouterr() == (f"{report}\n", "")
+    assert "CONV_2D" in str(report) and f"{report.bytes:,} bytes" in str(report)
+
+
+@same_everywhere
+def test_verbose_false_prints_nothing(classifier, tmp_path, capfd):
+    tflite_export.export(classifier, tmp_path / "model.tflite", verbose=False)
+    assert capfd.readouterr() == ("", "")
+
+
+@same_everywhere
+def test_report_survives_json(classifier, tmp_path):
+    report = tflite_export.export(classifier, tmp_path / "m.tflite", verbose=False)
+    text = json.dumps(report.to_dict())
+    assert tflite_export.ExportReport.from_dict(json.loads(text)) == report
+
+
+def test_import_is_cheap():
+    heavy = "{'keras', 'tensorflow', 'jax', 'ai_edge_litert'}"
+    code = f"import sys, tflite_export; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "set()\n"), done.stderr

@@ -1,0 +1,48 @@
+"""Timing files."""
+
+import keras
+import pytest
+
+from tflite_export.benchmark import benchmark
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="Keras takes no part in it."
+)
+
+
+def test_files_are_timed_in_order(small_file, tmp_path):
+    other = tmp_path / "other.tflite"
+    other.write_bytes(small_file.read_bytes())
+    first, second = benchmark([small_file, other], runs=5)
+    assert [first.path, second.path] == [str(small_file), str(other)]
+    for timing in (first, second):
+        assert 0 < timing.median_ms <= timing.p95_ms
+    assert first.ratio == 1
+    assert second.ratio == pytest.approx(second.median_ms / first.median_ms)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"threads": 0}, "`threads` must be an int of 1 or more. Received: 0"),
+        ({"runs": 2.5}, "`runs` must be an int of 1 or more. Received: 2.5"),
+        ({"paths": []}, "list of files"),
+        ({"paths": "model.tflite"}, "list of files. Received: 'model.tflite'"),
+        ({"paths": ["missing.tflite"]}, "Received: 'missing.tflite'"),
+    ],
+)
+def test_bad_input(arguments, match, small_file):
+    with pytest.raises(ValueError, match=match):
+        benchmark(**{"paths": [small_file], **arguments})
+
+
+def test_file_of_another_kind(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_text("not a flatbuffer")
+    with pytest.raises(ValueError, match="LiteRT cannot load the file"):
+        benchmark([path])
+
+
+def test_nothing_is_printed(small_file, capfd):
+    benchmark([small_file], runs=1)
+    assert capfd.readouterr() == ("", "")
