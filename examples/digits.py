@@ -10,10 +10,8 @@ validation images; the test images are only reported.
 """
 
 import argparse
-import importlib.metadata
 import json
 import os
-import platform
 import time
 from pathlib import Path
 
@@ -21,7 +19,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 from rich.console import Console
 from rich.table import Table
@@ -100,49 +97,6 @@ def train(model, training, validation, epochs, callbacks=()):
     print(f"{epochs} epochs in {seconds:.0f} s, validation accuracy {accuracy:.2%}")
 
 
-def litert_accuracy(path, images, labels):
-    """Accuracy of a .tflite file, run by LiteRT image by image, as a phone would."""
-    interpreter = Interpreter(model_path=str(path))
-    interpreter.allocate_tensors()
-    (image,) = interpreter.get_input_details()
-    (logits,) = interpreter.get_output_details()
-    hits = 0
-    for x, label in zip(images, labels, strict=True):
-        interpreter.set_tensor(image["index"], x[None])
-        interpreter.invoke()
-        hits += int(interpreter.get_tensor(logits["index"]).argmax() == label)
-    return hits / len(labels)
-
-
-def describe_run(seed, epochs):
-    """What one needs to repeat the numbers: settings, versions, hardware."""
-    packages = ("keras", "tensorflow", "jax", "ai-edge-litert", "numpy")
-    return {
-        "seed": seed,
-        "epochs": epochs,
-        "backend": keras.backend.backend(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
-        "hardware": {
-            "processor": processor_name(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-    }
-
-
-def processor_name():
-    """The processor's model, which Python tells only on some systems."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def print_table(rows):
     """Accuracy, size and speed of the three files, and their ratios to the first."""
     table = Table(title="scikit-learn digits, every file run by LiteRT")
@@ -176,7 +130,8 @@ def export_and_compare(dense, model, training, test, out):
     ):
         path = out / f"{network.lower().replace(' ', '-')}.tflite"
         result = tflite_export.export(exported, path, quantization, training[0][:300])
-        accuracy = litert_accuracy(path, *test)
+        logits = tflite_export.predict(path, test[0])
+        accuracy = float(np.mean(logits.argmax(axis=-1) == test[1]))
         rows.append(
             {"network": network, "accuracy": accuracy, **costs, "bytes": result.bytes}
         )
@@ -212,7 +167,8 @@ def main():
     rows = export_and_compare(dense, model, training, test, options.out)
     print_table(rows)
     results = {
-        **describe_run(options.seed, options.epochs),
+        "seed": options.seed,
+        "epochs": options.epochs,
         "test_images": len(test[1]),
         "ranks": pruning.history[-1]["ranks"],
         "networks": rows,

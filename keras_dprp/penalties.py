@@ -76,6 +76,9 @@ class Orthogonality(Penalty):
 class Ordering(Penalty):
     """Σ relu(sᵢ₊₁ − sᵢ) + Σ relu(−sᵢ): singular values stay sorted and positive."""
 
+    # Each pair out of order pulls with the whole weight, however little it is off.
+    default_weight = 0.001
+
     def __call__(self, U, s, V, kept_rank):
         steps = s[..., 1:] - s[..., :-1]
         return ops.sum(ops.relu(steps)) + ops.sum(ops.relu(-s))

@@ -43,8 +43,11 @@ class Change:
 
 
 def flatten_layers(model):
-    """Every layer inside a model, however nested, each once."""
-    return model._flatten_layers(include_self=False)
+    """Every layer inside a model, however nested, each once, in the model's order."""
+    layers = {}
+    for layer in model._flatten_layers(include_self=False, recursive=False):
+        layers.update({id(each): each for each in (layer, *flatten_layers(layer))})
+    return list(layers.values())
 
 
 def adopt(model):

@@ -5,6 +5,7 @@ functions that need them.
 """
 
 from tflite_export.exporter import export
+from tflite_export.predict import predict
 from tflite_export.report import ExportReport
 
-__all__ = ["ExportReport", "export"]
+__all__ = ["ExportReport", "export", "predict"]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tflite_export.graph import call_flat, output_names
+from tflite_export.predict import predict
 from tflite_export.report import OutputCheck
 
 MAX_SAMPLES = 32
@@ -57,7 +58,10 @@ def verify(path, inputs, samples, expected, quantization):
         RuntimeError: If the outputs are not finite, or for float32 differ by more.
     """
     count = len(next(iter(expected.values())))
-    actual = _run_litert(path, inputs, [array[:count] for array in samples], expected)
+    feeds = {x.name: array[:count] for x, array in zip(inputs, samples, strict=True)}
+    actual = predict(path, feeds)
+    if len(expected) == 1:
+        actual = dict.fromkeys(expected, actual)
     checks = tuple(_compare(name, expected[name], actual[name]) for name in expected)
     for check in checks:
         if quantization is None and check.largest_difference > FLOAT32_TOLERANCE:
@@ -67,39 +71,6 @@ def verify(path, inputs, samples, expected, quantization):
                 f"{FLOAT32_TOLERANCE:.0e} is allowed."
             )
     return checks
-
-
-def _run_litert(path, inputs, samples, names):
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_path=str(path), num_threads=1)
-    run = interpreter.get_signature_runner()
-    takes, gives = run.get_input_details(), run.get_output_details()
-    outputs: dict[str, list] = {name: [] for name in names}
-    for index in range(len(samples[0])):
-        feeds = {
-            tensor.name: _quantized(array[index : index + 1], takes[tensor.name])
-            for tensor, array in zip(inputs, samples, strict=True)
-        }
-        for name, values in run(**feeds).items():
-            outputs[name].append(_dequantized(values, gives[name]))
-    return {name: np.concatenate(values) for name, values in outputs.items()}
-
-
-def _quantized(array, details):
-    scale, zero_point = details["quantization"]
-    if not scale:
-        return array
-    limits = np.iinfo(details["dtype"])
-    steps = np.round(array / scale + zero_point)
-    return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
-
-
-def _dequantized(array, details):
-    scale, zero_point = details["quantization"]
-    # A copy: the interpreter writes the next sample's outputs to the same place.
-    array = np.array(array, "float64")
-    return (array - zero_point) * scale if scale else array
 
 
 def _compare(name, expected, actual):

@@ -189,4 +189,13 @@ def _table(report):
 
 
 def _share(now, dense):
-    return f"{now:,} / {dense:,} ({now / dense:.0%})" if dense else f"{now:,}"
+    text = f"{_count(now)} / {_count(dense)}"
+    return f"{text} ({now / dense:.0%})" if dense else text
+
+
+def _count(number):
+    """Three digits are what a table needs; the report's fields are exact."""
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= 10 * size or number >= size > 1e3:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:,}"

@@ -1,0 +1,69 @@
+"""Writes the README's table out of `results.json`; `--check` only compares."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+README = HERE.parent.parent / "README.md"
+BEGIN = "<!-- digits: written by benchmarks/digits/report.py -->\n"
+END = "<!-- end of digits -->\n"
+
+
+def table(results):
+    """A row for each network: the first seed's figures, and every seed's accuracy."""
+    runs = [run["networks"] for run in results["runs"]]
+    seeds = ", ".join(str(run["seed"]) for run in results["runs"])
+    headings = ("", "accuracy", "parameters", "MACs", "file", "LiteRT latency")
+    lines = [f"| {' | '.join(headings)} | accuracy, seeds {seeds} |", "|---" * 7 + "|"]
+    for network, *others in zip(*runs, strict=True):
+        accuracies = [network["accuracy"], *(each["accuracy"] for each in others)]
+        cells = [
+            network["network"],
+            f"{network['accuracy']:.2%}",
+            share(network, runs[0][0], "parameters", "{:,}"),
+            share(network, runs[0][0], "macs", "{:,}"),
+            share(network, runs[0][0], "bytes", "{:,} bytes"),
+            share(network, runs[0][0], "latency_ms", "{:.3f} ms"),
+            " / ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def share(network, dense, key, form):
+    """A figure and its ratio to the dense network's."""
+    return f"{form.format(network[key])} ({network[key] / dense[key]:.0%})"
+
+
+def caption(results):
+    """What the figures were measured with."""
+    hardware, versions = results["hardware"], results["versions"]
+    run = results["runs"][0]
+    packages = ("keras", "tensorflow", "ai-edge-litert")
+    return (
+        f"\nSeed {run['seed']}, {run['epochs']} epochs each, {run['test_images']} test "
+        f"images; one thread of {hardware['processor']}; Python {versions['python']}, "
+        + ", ".join(f"{name} {versions[name]}" for name in packages)
+        + ".\n"
+    )
+
+
+def main():
+    """Replace what stands between the markers in the README."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    results = json.loads((HERE / "results.json").read_text())
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    new = f"{before}{BEGIN}\n{table(results)}{caption(results)}\n{END}{after}"
+    if check and new != text:
+        sys.exit("README.md does not say what benchmarks/digits/results.json holds.")
+    README.write_text(new)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What one needs to know of a machine to repeat the figures measured on it."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+PACKAGES = ("keras", "tensorflow", "jax", "jaxlib", "ai-edge-litert", "numpy")
+
+
+def describe():
+    """Versions and hardware, as a dict for JSON."""
+    return {
+        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "hardware": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "gpu": _gpu(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+    }
+
+
+def _versions():
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _processor():
+    """The processor's model, which Python tells only on some systems."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def _gpu():
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip().splitlines()[0]

@@ -1,0 +1,315 @@
+"""A residual network from training images to a .tflite file: dense, or with DPRP.
+
+The training part runs on any backend of Keras and needs no TensorFlow; `--export`
+folds the network, writes its float32 and int8 files, and measures their accuracy on
+all test images.
+
+    python examples/cifar10.py --data tfds --method dprp --epochs 100 --export
+    KERAS_BACKEND=jax python examples/cifar10.py --data cifar10.npz --target 0.3
+
+An .npz holds `x_train`, `y_train`, `x_test`, `y_test`: uint8 images and labels. The
+report is about the test images; with `--validate` it is about a tenth of the training
+images, which are then left out of training: choose settings there.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+import keras_dprp as dprp
+
+BATCH = 256
+PEAK_LEARNING_RATE = 0.1
+# Decoupled: at momentum 0.9 as strong as an L2 term of 5e-4 in the loss.
+WEIGHT_DECAY = 5e-3
+SHIFT = 4  # pixels, at most, by which the training images are moved
+BLOCKS = {"resnet20": 3, "resnet32": 5, "resnet56": 9}  # in each of three stages
+OUT = Path(__file__).parent / "out" / "cifar10"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What one training is to do."""
+
+    data: str  # "tfds", or the path of an .npz
+    dataset: str = "cifar10"  # its name in TFDS
+    model: str = "resnet20"
+    method: str = "dprp"  # or "dense"
+    epochs: int = 100
+    seed: int = 0
+    fraction: float = 1.0  # of the training images
+    validate: bool = False
+    # Arguments of `factorize` and `RankPruningCallback`.
+    factorize: dict = dataclasses.field(default_factory=dict)
+    pruning: dict = dataclasses.field(default_factory=dict)
+
+
+# Data
+
+
+def load(settings):
+    """Images, uint8 (n, height, width, channels), and labels: to train and to test."""
+    if settings.data == "tfds":
+        training, test = load_tfds(settings.dataset)
+    else:
+        with np.load(settings.data) as arrays:
+            training = arrays["x_train"], arrays["y_train"]
+            test = arrays["x_test"], arrays["y_test"]
+    order = np.random.default_rng(0).permutation(len(training[1]))
+    if settings.validate:
+        held_out, order = np.split(order, [len(order) // 10])
+        test = tuple(array[held_out] for array in training)
+    count = max(round(settings.fraction * len(order)), 1)
+    return tuple(array[order[:count]] for array in training), test
+
+
+def load_tfds(name):
+    """Any image-classification data set of TFDS whose images are of one size."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder(name)
+    shape = builder.info.features["image"].shape
+    if None in shape:
+        raise ValueError(
+            f"`--dataset` must have images of one size. Received: {name} with images "
+            f"of shape {shape}"
+        )
+    builder.download_and_prepare()
+    held_out = next((s for s in ("test", "validation") if s in builder.info.splits), "")
+    splits = ["train", held_out] if held_out else ["train[:90%]", "train[90%:]"]
+    return tuple(
+        (arrays["image"], arrays["label"])
+        for arrays in tfds.as_numpy(builder.as_dataset(split=splits, batch_size=-1))
+    )
+
+
+class ShiftAndFlip(layers.Layer):
+    """Moves every training image by a few pixels, mirrors half; zeros come in."""
+
+    def __init__(self, seed, **kwargs):
+        super().__init__(**kwargs)
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, images, training=False):
+        if not training:
+            return images
+        _, height, width, channels = images.shape
+        count = ops.shape(images)[0]
+        framed = (height + 2 * SHIFT, width + 2 * SHIFT)
+        images = ops.pad(images, [(0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)])
+        down, right = (self._integers((count, 1), 2 * SHIFT + 1) for _ in range(2))
+        columns = ops.arange(width)[None]
+        mirrored = self._integers((count, 1), 2)
+        columns = ops.where(mirrored == 1, width - 1 - columns, columns)
+        # One gather of whole pixels is fast on every backend.
+        rows = ops.arange(count)[:, None] * framed[0] + down + ops.arange(height)[None]
+        pixels = rows[:, :, None] * framed[1] + (right + columns)[:, None, :]
+        images = ops.reshape(images, (-1, channels))
+        return ops.take(images, pixels, axis=0)
+
+    def _integers(self, shape, limit):
+        return keras.random.randint(shape, 0, limit, seed=self.generator)
+
+
+# Network
+
+
+def build(model, shape, classes, images):
+    """ResNet-20, -32 or -56 as for CIFAR-10, from raw pixels to logits.
+
+    Pixels are standardised in the network by the statistics of the training images,
+    so that a phone passes what its camera gives.
+    """
+    mean, std = images.mean(axis=(0, 1, 2)), images.std(axis=(0, 1, 2))
+    inputs = keras.Input(shape, name="image")
+    x = layers.Rescaling((1 / std).tolist(), (-mean / std).tolist(), name="scale")(
+        inputs
+    )
+    x = convolution(x, 16, 1, "stem")
+    x = layers.ReLU()(x)
+    for stage, filters in enumerate((16, 32, 64), start=1):
+        for block in range(1, BLOCKS[model] + 1):
+            strides = 2 if stage > 1 and block == 1 else 1
+            x = residual(x, filters, strides, f"stage{stage}_block{block}")
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(classes, name="logits")(x), name=model)
+
+
+def residual(x, filters, strides, name):
+    """Two convolutions, and a shortcut without parameters."""
+    y = convolution(x, filters, strides, f"{name}_a")
+    y = layers.ReLU()(y)
+    y = convolution(y, filters, 1, f"{name}_b")
+    if strides > 1:
+        x = layers.AveragePooling2D(1, strides)(x)
+        missing = filters - x.shape[-1]
+        # Read as channels first, the last axis is one that can be padded.
+        x = layers.ZeroPadding2D(
+            ((0, 0), (missing // 2, missing - missing // 2)), "channels_first"
+        )(x)
+    return layers.ReLU()(layers.Add()([x, y]))
+
+
+def convolution(x, filters, strides, name):
+    """A 3 x 3 convolution and its normalisation."""
+    x = layers.Conv2D(
+        filters,
+        3,
+        strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    return layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+
+
+# Training
+
+
+def train(settings, callbacks=()):
+    """Train as the settings say.
+
+    Args:
+        settings: A `Settings`.
+        callbacks: Further ones for `fit`.
+
+    Returns:
+        The trained network (no augmentation in it), a dict of results, the data (test
+        images and labels last), and the callback that pruned, None for "dense".
+    """
+    training, test = load(settings)
+    keras.utils.set_random_seed(settings.seed)
+    classes = int(max(training[1].max(), test[1].max())) + 1
+    network = build(settings.model, training[0].shape[1:], classes, training[0])
+    pruning = None
+    if settings.method == "dprp":
+        # The stem's kernel is small, and all that follows sees through it.
+        network = dprp.factorize(network, filters="stage", **settings.factorize)
+        pruning = dprp.RankPruningCallback(**settings.pruning)
+        callbacks = [pruning, *callbacks]
+    images = keras.Input(network.input_shape[1:])
+    model = keras.Model(images, network(ShiftAndFlip(settings.seed)(images)))
+    compile_for(model, len(training[1]), settings.epochs)
+    start = time.perf_counter()
+    history = model.fit(
+        *training,
+        validation_data=test,
+        batch_size=BATCH,
+        epochs=settings.epochs,
+        callbacks=list(callbacks),
+        verbose=2,
+    ).history
+    seconds = time.perf_counter() - start
+    costs = dprp.summary(network)
+    results = {
+        "accuracy": history["val_accuracy"][-1],
+        "train_accuracy": history["accuracy"][-1],
+        "images": len(training[1]),
+        "parameters": costs.parameters,
+        "macs": costs.macs,
+        "parameters_kept": costs.parameters_kept,
+        "macs_kept": costs.macs_kept,
+        "ranks": [entry["ranks"] for entry in pruning.history] if pruning else [],
+        "seconds": seconds,
+    }
+    return network, results, (training, test), pruning
+
+
+def compile_for(model, images, epochs):
+    """SGD with momentum; the learning rate rises for an epoch, then falls to zero."""
+    steps = -(-images // BATCH)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        warmup_target=PEAK_LEARNING_RATE,
+        warmup_steps=steps,
+        decay_steps=max((epochs - 1) * steps, 1),
+    )
+    optimizer = keras.optimizers.SGD(
+        schedule, 0.9, nesterov=True, weight_decay=WEIGHT_DECAY, global_clipnorm=5.0
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(
+        optimizer,
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        steps_per_execution=min(steps, 10),
+    )
+
+
+# Export
+
+
+def export(network, data, folder):
+    """Write float32 and int8 files; measure bytes, latency and test accuracy."""
+    import tflite_export
+
+    (images, _), (test_images, test_labels) = data
+    results = {}
+    for quantization in (None, "int8"):
+        name = quantization or "float32"
+        path = folder / f"{network.name}-{name}.tflite"
+        report = tflite_export.export(network, path, quantization, images[:500])
+        logits = tflite_export.predict(path, test_images)
+        results[name] = {
+            "bytes": report.bytes,
+            "latency_ms": report.latency_ms,
+            "accuracy": float(np.mean(logits.argmax(axis=-1) == test_labels)),
+        }
+        print(f"{name}: accuracy {results[name]['accuracy']:.2%} by LiteRT")
+    return results
+
+
+def main():
+    """Train, save, and export if asked to."""
+    settings, folder, exports = parse_arguments()
+    folder.mkdir(parents=True, exist_ok=True)
+    network, results, data, pruning = train(settings)
+    results = {**dataclasses.asdict(settings), **results}
+    network.save(folder / "model.keras")
+    if pruning is not None:
+        dprp.plot_ranks(pruning).savefig(folder / "ranks.png", dpi=100)
+    if exports:
+        results["tflite"] = export(network, data, folder)
+    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(f"Accuracy {results['accuracy']:.2%}. Everything is in {folder}")
+
+
+def parse_arguments():
+    """Settings, the folder to write into, and whether to export."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
+    parser.add_argument("--dataset", default="cifar10", help="its name in TFDS")
+    parser.add_argument("--model", choices=BLOCKS, default="resnet20")
+    parser.add_argument("--method", choices=("dense", "dprp"), default="dprp")
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fraction", type=float, default=1.0, help="of the images")
+    parser.add_argument("--validate", action="store_true", help="leave the test alone")
+    parser.add_argument("--target", type=float, help="share to keep")
+    parser.add_argument(
+        "--metric", choices=("parameters", "macs"), default="parameters"
+    )
+    parser.add_argument("--out", type=Path, default=OUT, help="folder to write into")
+    parser.add_argument("--export", action="store_true", help="write .tflite files")
+    options = vars(parser.parse_args())
+    folder, exports = options.pop("out"), options.pop("export")
+    if not 0 < options["fraction"] <= 1:
+        parser.error(f"--fraction must be in (0, 1]. Received: {options['fraction']}")
+    if options["epochs"] < 1:
+        parser.error(f"--epochs must be 1 or more. Received: {options['epochs']}")
+    options["pruning"] = {name: options.pop(name) for name in ("target", "metric")}
+    return Settings(**options), folder, exports
+
+
+if __name__ == "__main__":
+    main()
