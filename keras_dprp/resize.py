@@ -9,6 +9,7 @@ that calls a layer is noted when it does. Written against Keras 3.15, which
 """
 
 import contextlib
+import gc
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,6 +70,21 @@ def note_caller(layer):
         _join(layer, caller)
 
 
+def find_holders(layer):
+    """Note the models that hold a layer which none of them has called yet.
+
+    As with a model out of a file. Nothing leads from a layer to its models; the
+    garbage collector knows every object there is.
+    """
+    if layer in _models:
+        return
+    for each in gc.get_objects():
+        # By `type`, as proxies would answer `isinstance` for what they stand for.
+        is_model = issubclass(type(each), keras.Model) and hasattr(each, "_layers")
+        if is_model and any(inner is layer for inner in flatten_layers(each)):
+            adopt(each)
+
+
 def apply(layers, changes):
     """Give variables new values and shapes, and all that depends on them.
 
@@ -101,6 +117,7 @@ def load_factors(layer, factors):
         layer: A built `SVDLayer`.
         factors: Arrays by name, "U", "s" and "V".
     """
+    find_holders(layer)
     changes = [Change(getattr(layer, name), value) for name, value in factors.items()]
     if any(_reshapes(change) for change in changes):
         apply([layer], changes)

@@ -67,7 +67,7 @@ def randomized(model):
 
 def images(model, count=4):
     """Inputs for a model of one input, seeded noise."""
-    shape = (count, *model.input_shape[1:])
+    shape = (count, *model.inputs[0].shape[1:])
     return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 

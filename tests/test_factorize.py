@@ -53,14 +53,14 @@ def sequential():
 
 
 def nested():
-    x = inputs = keras.Input((6,))
+    x = inputs = keras.Input((6,), name="features")
     inner = sequential()
     x = layers.Dense(6, name="c")(inner(x))
     return keras.Model(inputs, inner(x))
 
 
 def shared():
-    x = inputs = keras.Input((6,))
+    x = inputs = keras.Input((6,), name="features")
     layer = layers.Dense(6, activation="tanh", name="a")
     for _ in range(3):
         x = layer(x)
@@ -68,7 +68,7 @@ def shared():
 
 
 def shared_between_models():
-    x = inputs = keras.Input((6,))
+    x = inputs = keras.Input((6,), name="features")
     layer = layers.Dense(6, name="a")
     inner = keras.Sequential([keras.Input((6,)), layer])
     return keras.Model(inputs, layer(inner(x)))
@@ -172,7 +172,7 @@ def test_auto_takes_the_cheaper_mode_of_each_layer():
 def test_what_is_left_is_reported_with_its_reason():
     model = keras.Sequential(
         [
-            keras.Input((8, 8, 4)),
+            keras.Input((12, 12, 4)),
             layers.Conv2D(8, 3, name="chosen"),
             layers.DepthwiseConv2D(3, name="depthwise"),
             layers.SeparableConv2D(8, 3, name="separable"),

@@ -42,7 +42,7 @@ class KillAt(keras.callbacks.Callback):
 keras.utils.set_random_seed(0)
 model = factorized(perceptron(), "adam")
 pruning = dprp.RankPruningCallback(
-    target=0.5, start={START}, stop={STOP}, every={STOP - START}, verbose=0
+    target=0.45, start={START}, stop={STOP}, every={STOP - START}, verbose=0
 )
 backup = keras.callbacks.BackupAndRestore(folder + "/backup", save_freq="epoch")
 callbacks = [pruning, backup] if order == "pruning_first" else [backup, pruning]

@@ -27,7 +27,7 @@ def pruning():
     """A callback with two events, each of which lowers ranks."""
     start, stop = EVENTS
     return dprp.RankPruningCallback(
-        target=0.5, start=start, stop=stop, every=stop - start, verbose=0
+        target=0.45, start=start, stop=stop, every=stop - start, verbose=0
     )
 
 
@@ -42,7 +42,7 @@ def data_of(model):
 
 
 def outputs(model):
-    return keras.ops.convert_to_numpy(model(data_of(model)[0]))
+    return keras.ops.convert_to_numpy(model(data_of(model)[0], training=False))
 
 
 def evaluated(model):
@@ -300,6 +300,7 @@ def test_weights_of_another_rank_load_into_a_trained_model(
     assert_same(model.weights, source.weights)
 
 
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 @pytest.mark.parametrize("source_rank, rank", RANKS)
 def test_weights_without_an_optimizer_load_into_a_trained_model(
     source_rank, rank, tmp_path
@@ -309,7 +310,6 @@ def test_weights_without_an_optimizer_load_into_a_trained_model(
     source.save_weights(path)
     model = trained(rank)
     before = arrays(model.optimizer.variables)
-    # Keras says that it left the optimizer's variables as they were.
     model.load_weights(path)
     assert ranks(model) == ranks(source)
     np.testing.assert_allclose(outputs(model), outputs(source), atol=1e-6)
@@ -498,6 +498,7 @@ def test_early_stopping_restores_the_ranks_of_the_best_epoch(
     assert_trains_on(model)
 
 
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 def test_a_loaded_model_restores_the_ranks_of_its_best_epoch(tmp_path):
     factorized(perceptron(), "adam").save(tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras")

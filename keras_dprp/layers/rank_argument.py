@@ -14,7 +14,8 @@ def check_rank(rank):
         )
     if isinstance(rank, float) and not 0 < rank <= 1:
         raise ValueError(
-            f"A float `rank` is a share of the full rank, in (0, 1]. Received: {rank}"
+            f"A float `rank` is a share of the full rank, in (0, 1]. "
+            f"Received: rank={rank}"
         )
     if not isinstance(rank, float) and rank < 1:
         raise ValueError(f"`rank` must be at least 1. Received: rank={rank}")
