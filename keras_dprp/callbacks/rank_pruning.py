@@ -1,5 +1,7 @@
 """The callback that makes ranks fall in one `fit`."""
 
+import warnings
+
 import keras
 
 from keras_dprp import resize
@@ -151,9 +153,17 @@ class RankPruningCallback(keras.callbacks.Callback):
         self.cost = NetworkCost(self.model)
         if self.target is None:
             return ThresholdRule(self.threshold, self.multiple_of, self.min_rank)
-        return BudgetRule(
+        rule = BudgetRule(
             self.cost, self.target, self.metric, self.multiple_of, self.min_rank
         )
+        smallest = rule.smallest_share(self.layers)
+        if smallest > self.target:
+            warnings.warn(
+                f"target={self.target} cannot be met: the smallest ranks keep "
+                f"{smallest:.3f} of the {self.metric}. Training goes down to these.",
+                stacklevel=2,
+            )
+        return rule
 
     def _prune(self, epoch):
         decompositions = {id(layer): layer.decompose() for layer in self.layers}

@@ -1,0 +1,85 @@
+"""Tables and figures say what the model and the callback hold."""
+
+import keras
+import numpy as np
+import pytest
+from small_models import factorized, factorized_layers, perceptron, ranks, train
+
+import keras_dprp as dprp
+
+
+@pytest.fixture
+def trained():
+    model = factorized(perceptron(), "adam")
+    callback = dprp.RankPruningCallback(0.45, start=1, stop=2, every=1, verbose=0)
+    train(model, [callback], epochs=4)
+    return model, callback
+
+
+def test_summary_prints_what_it_returns(trained, capsys):
+    report = dprp.summary(trained[0])
+    assert capsys.readouterr().out == str(report)
+
+
+def test_summary_has_ranks_costs_and_forms(trained):
+    model, callback = trained
+    report = dprp.summary(model)
+    layers = factorized_layers(model)
+    assert [row.name for row in report.rows] == ["hidden", "logits"]
+    for row, layer in zip(report.rows, layers, strict=True):
+        assert (row.rank, row.full_rank) == (layer.rank, layer.full_rank)
+        assert row.kernel == tuple(layer.kernel.shape)
+        assert row.form == "pair"
+        assert f"{layer.rank} / {layer.full_rank}" in str(report)
+    assert report.parameters == sum(row.parameters for row in report.rows)
+    assert report.macs_kept == callback.history[-1]["macs_kept"]
+    assert f"({report.parameters_kept:.0%})" in str(report)
+
+
+def test_summary_of_a_stock_model():
+    report = dprp.summary(perceptron())
+    assert report.parameters_kept == report.macs_kept == 1
+    assert {row.form for row in report.rows} == {"not chosen"}
+
+
+@pytest.mark.parametrize(
+    "make, error, match",
+    [
+        (lambda: 3, TypeError, "Received: 3"),
+        (lambda: keras.Sequential([keras.layers.Dense(2)]), ValueError, "unbuilt"),
+    ],
+)
+def test_bad_model(make, error, match):
+    with pytest.raises(error, match=match):
+        dprp.summary(make())
+
+
+def test_plot_has_a_line_of_every_layers_ranks(trained):
+    model, callback = trained
+    top, bottom = dprp.plot_ranks(callback).axes
+    assert len(top.lines) == len(factorized_layers(model))
+    for line, rank in zip(top.lines, ranks(model), strict=True):
+        assert line.get_ydata()[-1] == rank
+        assert line.get_xdata()[-1] == 4
+    labels = [line.get_label() for line in bottom.lines]
+    assert labels == ["parameters kept", "MACs kept", "accuracy"]
+    kept = bottom.lines[0].get_ydata()
+    np.testing.assert_allclose(kept[-1], callback.history[-1]["parameters_kept"])
+
+
+def test_plot_can_be_saved(trained, tmp_path):
+    path = tmp_path / "ranks.png"
+    dprp.plot_ranks(trained[1]).savefig(path)
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "callback, error, match",
+    [
+        (None, TypeError, "Received: None"),
+        (dprp.RankPruningCallback(), ValueError, "been through a `fit`"),
+    ],
+)
+def test_bad_callback(callback, error, match):
+    with pytest.raises(error, match=match):
+        dprp.plot_ranks(callback)
