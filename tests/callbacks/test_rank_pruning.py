@@ -19,6 +19,8 @@ import keras_dprp as dprp
 from keras_dprp.ranks.costs import NetworkCost
 
 METRICS = ("parameters", "macs")
+# While it records warnings, pytest passes on those of Keras that are ignored elsewhere.
+records_warnings = pytest.mark.filterwarnings("ignore:__array__ implementation")
 
 
 def one_step_up(model, metric):
@@ -33,7 +35,7 @@ def one_step_up(model, metric):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("target", [0.35, 0.5, 0.8])
+@pytest.mark.parametrize("target", [0.4, 0.5, 0.8])
 @pytest.mark.parametrize("build", [perceptron, convnet])
 def test_a_target_is_met_to_the_last_rank(build, target, metric):
     model = factorized(build(), "adam")
@@ -48,6 +50,7 @@ def test_a_target_is_met_to_the_last_rank(build, target, metric):
     assert getattr(dprp.summary(model), f"{metric}_kept") == pytest.approx(kept)
 
 
+@records_warnings
 def test_a_target_that_cannot_be_met_takes_the_smallest_ranks():
     model = factorized(perceptron())
     callback = dprp.RankPruningCallback(0.01, start=1, stop=1, verbose=0)
@@ -58,12 +61,11 @@ def test_a_target_that_cannot_be_met_takes_the_smallest_ranks():
 
 def test_a_threshold_cuts_what_holds_little():
     model = factorized(perceptron(), keras.optimizers.SGD(1e-6))
-    # Half, a quarter, ...: s² falls by four, so 1 % is in the tail from the fourth on.
+    # s² falls by four from one to the next: 1.5 % come after the third, 0.4 % after
+    # the fourth.
     callback = dprp.RankPruningCallback(threshold=0.01, start=1, stop=1, verbose=0)
     train(model, [callback])
-    assert ranks(model) == [4, 4] or ranks(model) == [4, 3]
-    for layer in factorized_layers(model):
-        assert layer.rank < layer.full_rank
+    assert ranks(model) == [4, 4]
 
 
 def test_no_argument_is_needed():
@@ -109,7 +111,7 @@ def test_logs_of_every_epoch():
 def test_history_has_every_event_and_the_start():
     model = factorized(perceptron())
     before = ranks(model)
-    callback = dprp.RankPruningCallback(0.35, start=1, stop=3, every=1, verbose=0)
+    callback = dprp.RankPruningCallback(0.4, start=1, stop=3, every=1, verbose=0)
     train(model, [callback], epochs=5)
     first, *events = callback.history
     assert list(first["ranks"].values()) == before
@@ -129,7 +131,7 @@ def test_an_event_that_saves_too_little_is_skipped():
 
 def test_ranks_are_multiples():
     model = factorized(convnet())
-    callback = dprp.RankPruningCallback(0.5, multiple_of=4, start=1, stop=1, verbose=0)
+    callback = dprp.RankPruningCallback(0.7, multiple_of=4, start=1, stop=1, verbose=0)
     train(model, [callback])
     for layer in factorized_layers(model):
         assert layer.rank % 4 == 0 or layer.rank == layer.full_rank
@@ -225,6 +227,7 @@ def test_every_optimizer_trains_on(name):
 TOO_SHORT = [(1, {}), (2, {}), (3, {"start": 1, "stop": 9})]
 
 
+@records_warnings
 @pytest.mark.parametrize("epochs, arguments", TOO_SHORT)
 def test_a_run_too_short_for_the_plan_warns_and_still_prunes(epochs, arguments):
     model = factorized(perceptron())

@@ -1,0 +1,166 @@
+"""The CIFAR-10 example on small made-up images: its parts, and its command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_dprp as dprp
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+SIZE = 16
+
+
+@pytest.fixture
+def cifar10(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    import cifar10
+
+    return cifar10
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Images whose class is where they are bright."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 80), ("test", 20)):
+        labels = rng.integers(0, 4, count).astype("uint8")
+        images = rng.integers(0, 60, (count, SIZE, SIZE, 3)).astype("uint8")
+        for image, label in zip(images, labels, strict=True):
+            row, column = (8 * (label // 2), 8 * (label % 2))
+            image[row : row + 8, column : column + 8] += 150
+        arrays |= {f"x_{split}": images, f"y_{split}": labels}
+    path = tmp_path / "data.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.parametrize(
+    "model, parameters, macs",
+    [
+        ("resnet20", 269_722, 40_551_040),
+        ("resnet32", 464_154, 68_862_592),
+        ("resnet56", 853_018, 125_485_696),
+    ],
+)
+def test_networks_are_those_of_the_paper(model, parameters, macs, cifar10):
+    images = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3))
+    network = cifar10.build(model, (32, 32, 3), 10, images)
+    report = dprp.summary(network)
+    assert (report.parameters, report.macs) == (parameters, macs)
+
+
+def test_shortcuts_pass_half_the_pixels_and_add_empty_channels(cifar10):
+    inputs = keras.Input((4, 4, 2))
+    outputs = cifar10.residual(inputs, 4, 2, "block")
+    model = keras.Model(inputs, outputs)
+    for weight in model.trainable_weights:
+        if weight.name == "kernel":
+            weight.assign(np.zeros(weight.shape))
+    x = np.random.default_rng(0).uniform(size=(1, 4, 4, 2)).astype("float32")
+    y = ops.convert_to_numpy(model(x))
+    np.testing.assert_allclose(y[..., 1:3], x[:, ::2, ::2], atol=1e-6)
+    assert not y[..., [0, 3]].any()
+
+
+def test_augmentation_shifts_and_mirrors(cifar10):
+    layer = cifar10.ShiftAndFlip(seed=0)
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1, 2, size=(32, 6, 5, 3)).astype("float32")
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(x)), x)
+    moved = ops.convert_to_numpy(layer(x, training=True))
+    assert moved.shape == x.shape
+    kinds = {candidate_index(image, new) for image, new in zip(x, moved, strict=True)}
+    assert None not in kinds
+    assert len(kinds) > 10
+
+
+def candidate_index(image, new):
+    """Which shift and mirroring of an image `new` is; None if it is none of them."""
+    height, width, _ = image.shape
+    framed = np.pad(image, ((4, 4), (4, 4), (0, 0)))
+    for down in range(9):
+        for right in range(9):
+            window = framed[down : down + height, right : right + width]
+            for flip in (1, -1):
+                if np.array_equal(window[:, ::flip], new):
+                    return down, right, flip
+    return None
+
+
+def test_a_share_of_the_images_and_a_split_of_them(cifar10, data):
+    whole, test = cifar10.load(cifar10.Settings(str(data)))
+    part, same = cifar10.load(cifar10.Settings(str(data), fraction=0.1))
+    assert (len(whole[1]), len(part[1])) == (80, 8)
+    np.testing.assert_array_equal(same[0], test[0])
+    rest, held_out = cifar10.load(cifar10.Settings(str(data), validate=True))
+    assert (len(rest[1]), len(held_out[1])) == (72, 8)
+    seen = {image.tobytes() for image in rest[0]}
+    assert not any(image.tobytes() in seen for image in held_out[0])
+
+
+def run(*arguments, data, out, **environment):
+    command = [sys.executable, EXAMPLES / "cifar10.py", "--data", data, "--out", out]
+    return subprocess.run(
+        [*map(str, command), *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_training_needs_no_tensorflow(data, tmp_path):
+    if keras.backend.backend() == "tensorflow":
+        pytest.skip("TensorFlow is the backend.")
+    # A module of that name that cannot be imported comes first.
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / "tensorflow.py").write_text("raise ImportError('not here')\n")
+    path = os.pathsep.join([str(blocked), str(EXAMPLES.parent)])
+    done = run("--epochs=1", data=data, out=tmp_path / "out", PYTHONPATH=path)
+    # One epoch is too short a plan, which is said.
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "model.keras").exists()
+
+
+def test_the_whole_line(data, tmp_path):
+    out = tmp_path / "out"
+    options = ("--epochs=4", "--target=0.5", "--metric=macs", "--export")
+    done = run(*options, data=data, out=out)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((out / "results.json").read_text())
+    assert results["macs_kept"] <= 0.5
+    assert results["pruning"] == {"target": 0.5, "metric": "macs"}
+    for name in ("float32", "int8"):
+        path = out / f"resnet20-{name}.tflite"
+        assert results["tflite"][name]["bytes"] == path.stat().st_size
+    network = keras.saving.load_model(out / "model.keras")
+    # The network that is saved does not augment.
+    names = {type(layer).__name__ for layer in network.layers}
+    assert "ShiftAndFlip" not in names
+    assert dprp.summary(network).macs_kept == results["macs_kept"]
+    accuracy = results["tflite"]["float32"]["accuracy"]
+    assert abs(accuracy - results["accuracy"]) <= 0.05
+    assert (out / "ranks.png").exists()
+
+
+@pytest.mark.parametrize(
+    "options, match",
+    [
+        (["--fraction=0"], "--fraction must be in (0, 1]. Received: 0.0"),
+        (["--epochs=0"], "--epochs must be 1 or more. Received: 0"),
+        (["--model=resnet18"], "invalid choice: 'resnet18'"),
+    ],
+)
+def test_bad_options(options, match, data, tmp_path):
+    done = run(*options, data=data, out=tmp_path / "out")
+    assert done.returncode == 2
+    assert match in done.stderr
+    assert not (tmp_path / "out").exists()
