@@ -23,7 +23,7 @@ import sys
 
 import keras
 import numpy as np
-from small_models import factorized, perceptron, ranks, train
+from small_models import convnet, factorized, ranks, train
 
 import keras_dprp as dprp
 
@@ -40,7 +40,7 @@ class KillAt(keras.callbacks.Callback):
 
 
 keras.utils.set_random_seed(0)
-model = factorized(perceptron(), "adam")
+model = factorized(convnet(), "adam")
 pruning = dprp.RankPruningCallback(
     target=0.45, start={START}, stop={STOP}, every={STOP - START}, verbose=0
 )

@@ -11,7 +11,6 @@ from small_models import (
     convnet,
     factorized,
     factorized_layers,
-    perceptron,
     ranks,
     slots,
     train,
@@ -21,6 +20,17 @@ import keras_dprp as dprp
 
 EPOCHS = 6
 EVENTS = (1, 3)
+
+
+def deep_perceptron():
+    """Three layers, one with enough ranks for two events."""
+    layers = [
+        keras.Input((6,)),
+        keras.layers.Dense(24, activation="tanh", name="first"),
+        keras.layers.Dense(24, activation="tanh", name="second"),
+        keras.layers.Dense(4, name="logits"),
+    ]
+    return keras.Sequential(layers)
 
 
 def pruning():
@@ -81,7 +91,7 @@ def assert_trains_on(model):
     assert_slots_fit(model)
 
 
-def trained(rank=None, build=perceptron, optimizer="adam"):
+def trained(rank=None, build=deep_perceptron, optimizer="adam"):
     """A model of some rank with compiled functions and filled optimizer slots."""
     keras.utils.set_random_seed(rank or 0)
     model = factorized(build(), optimizer, {"rank": rank})
@@ -91,7 +101,7 @@ def trained(rank=None, build=perceptron, optimizer="adam"):
     return model
 
 
-def saved_after(epoch, path, build=perceptron, optimizer="adam"):
+def saved_after(epoch, path, build=deep_perceptron, optimizer="adam"):
     """A pruned model that was saved at the end of an epoch, and what it was then."""
     model = factorized(build(), optimizer)
     callback = pruning()
@@ -157,9 +167,9 @@ def test_a_loaded_convnet_trains_on_as_if_never_saved(tmp_path):
 def test_saving_does_not_disturb_the_training(tmp_path):
     saved, _ = saved_after(2, tmp_path / "model.keras")
     keras.utils.set_random_seed(0)
-    model = factorized(perceptron(), "adam")
+    model = factorized(deep_perceptron(), "adam")
     keras.utils.set_random_seed(0)
-    other = factorized(perceptron(), "adam")
+    other = factorized(deep_perceptron(), "adam")
     save = AtEpoch(2, end=lambda logs: other.save(tmp_path / "other.keras"))
     train(model, [pruning()], epochs=EPOCHS)
     train(other, [pruning(), save], epochs=EPOCHS)
@@ -171,7 +181,7 @@ def test_saving_does_not_disturb_the_training(tmp_path):
     reason="Keras cannot save any whole model within an epoch on JAX.",
 )
 def test_a_model_saved_within_the_epoch_of_an_event_loads(tmp_path):
-    model = factorized(perceptron(), "adam")
+    model = factorized(deep_perceptron(), "adam")
     then = {}
 
     class Save(keras.callbacks.Callback):
@@ -192,7 +202,7 @@ def test_a_model_saved_within_the_epoch_of_an_event_loads(tmp_path):
 
 
 def test_the_newest_weights_are_saved_within_an_epoch(tmp_path):
-    model = factorized(perceptron(), "adam")
+    model = factorized(deep_perceptron(), "adam")
     path = str(tmp_path / "{batch}.weights.h5")
     checkpoint = keras.callbacks.ModelCheckpoint(
         path, save_weights_only=True, save_freq=1
@@ -233,7 +243,7 @@ DECAYING = {
 
 @pytest.mark.parametrize("name", DECAYING)
 def test_weight_decay_spares_the_bases_of_a_loaded_model(name, tmp_path):
-    model = factorized(perceptron(), DECAYING[name]())
+    model = factorized(deep_perceptron(), DECAYING[name]())
     train(model, [pruning()], epochs=EPOCHS)
     reached = decayed_in_one_step(model, tmp_path / "model.keras")
     names = {path.rsplit("/", 1)[-1] for path in reached}
@@ -246,7 +256,7 @@ def test_what_the_user_excluded_from_weight_decay_stays_excluded(
     name, train_before, tmp_path
 ):
     # No gradient reaches a model whose loss is constant: decay alone changes it.
-    model = dprp.factorize(perceptron(), structure=None, compression=None)
+    model = dprp.factorize(deep_perceptron(), structure=None, compression=None)
     model.compile(DECAYING[name](), lambda y_true, y_pred: 0.0 * y_pred[:, 0])
     model.optimizer.exclude_from_weight_decay(var_names=["bias"])
     for layer in factorized_layers(model):
@@ -267,7 +277,7 @@ def test_what_the_user_excluded_from_weight_decay_stays_excluded(
 
 
 def test_weight_decay_spares_bases_that_an_event_has_replaced():
-    model = dprp.factorize(perceptron(), structure=None, compression=None)
+    model = dprp.factorize(deep_perceptron(), structure=None, compression=None)
     model.compile(DECAYING["adamw"](), lambda y_true, y_pred: 0.0 * y_pred[:, 0])
     at_event = {}
 
@@ -285,7 +295,7 @@ RANKS = [(2, None), (None, 2), (1, 3)]
 
 
 @pytest.mark.parametrize("source_rank, rank", RANKS)
-@pytest.mark.parametrize("build", [perceptron, convnet])
+@pytest.mark.parametrize("build", [deep_perceptron, convnet])
 def test_weights_of_another_rank_load_into_a_trained_model(
     build, source_rank, rank, tmp_path
 ):
@@ -310,7 +320,7 @@ def test_weights_without_an_optimizer_load_into_a_trained_model(
     source_rank, rank, tmp_path
 ):
     path = tmp_path / "model.weights.h5"
-    source = dprp.factorize(perceptron(), rank=source_rank)
+    source = dprp.factorize(deep_perceptron(), rank=source_rank)
     source.save_weights(path)
     model = trained(rank)
     before = arrays(model.optimizer.variables)
@@ -326,7 +336,7 @@ def test_weights_of_another_rank_load_into_a_model_that_was_never_called(tmp_pat
     path = tmp_path / "model.weights.h5"
     source = trained(2)
     source.save_weights(path)
-    model = keras.Sequential.from_config(dprp.factorize(perceptron()).get_config())
+    model = keras.Sequential.from_config(dprp.factorize(deep_perceptron()).get_config())
     compiled(model, "adam")
     model.optimizer.build(model.trainable_variables)
     model.load_weights(path)
@@ -360,7 +370,7 @@ def test_weights_load_out_of_a_whole_model_file(tmp_path):
 
 
 @pytest.mark.parametrize("source_rank, rank", RANKS)
-@pytest.mark.parametrize("build", [perceptron, convnet])
+@pytest.mark.parametrize("build", [deep_perceptron, convnet])
 def test_weights_of_another_rank_can_be_set(build, source_rank, rank):
     source, model = trained(source_rank, build), trained(rank, build)
     model.set_weights(source.get_weights())
@@ -416,7 +426,7 @@ def test_weights_that_do_not_fit_are_refused_and_change_nothing():
 
 def training_with(callback, pruning_first, scores=None, epochs=EPOCHS):
     """A pruned training with validation, and its logs; `scores` are given ones."""
-    model = factorized(perceptron(), "adam")
+    model = factorized(deep_perceptron(), "adam")
     logs = {}
 
     class Scores(keras.callbacks.Callback):
@@ -504,7 +514,7 @@ def test_early_stopping_restores_the_ranks_of_the_best_epoch(
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 def test_a_loaded_model_restores_the_ranks_of_its_best_epoch(tmp_path):
-    factorized(perceptron(), "adam").save(tmp_path / "model.keras")
+    factorized(deep_perceptron(), "adam").save(tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras")
     before = ranks(model)
     stopping = keras.callbacks.EarlyStopping(
