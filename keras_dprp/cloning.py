@@ -7,7 +7,7 @@ import warnings
 import keras
 
 from keras_dprp import resize
-from keras_dprp.graph import first_argument, is_graph
+from keras_dprp.graph import first_argument, is_graph, overrides
 
 
 def rebuild(model, replace):
@@ -53,6 +53,15 @@ def rebuild(model, replace):
     for layer in copied:
         copy_state(layer, places[id(layer)][0])
     return copy, places
+
+
+def can_rebuild(model):
+    """Whether a copy of a graph does all that the model does.
+
+    A class with a constructor of its own becomes a plain functional or Sequential
+    model: with it would go the training step that it may define.
+    """
+    return _has_plain_constructor(model) or not overrides(model)
 
 
 def copy_state(source, target):
@@ -119,10 +128,8 @@ def _copy_layer(layer):
 
 def _clone_sequential(model, place):
     layers = [layer for each in model.layers for layer in place(each)]
-    first = model.inputs[0]
-    inputs = keras.Input(batch_shape=first.shape, dtype=first.dtype, name=first.name)
-    own_constructor = type(model).__init__ is not keras.Sequential.__init__
-    model_class = keras.Sequential if own_constructor else type(model)
+    inputs = _like(model)(model.inputs[0])
+    model_class = type(model) if _has_plain_constructor(model) else keras.Sequential
     return model_class([inputs, *layers], name=model.name, trainable=model.trainable)
 
 
@@ -144,20 +151,44 @@ def _clone_functional(model, place):
         return layers[-1]
 
     copy = keras.models.clone_model(
-        _uncompiled(model), clone_function=last_of, call_function=call
+        _uncompiled(model),
+        input_tensors=keras.tree.map_structure(_like(model), model.input),
+        clone_function=last_of,
+        call_function=call,
     )
     if not model.trainable:
         copy.trainable = False
     return copy
 
 
+def _like(model):
+    """A function from an input tensor of a model to a fresh one of the same name."""
+    names = {
+        id(layer.output): layer.name
+        for layer in resize.flatten_layers(model)
+        if isinstance(layer, keras.layers.InputLayer)
+    }
+
+    def like(tensor):
+        name = names.get(id(tensor), tensor.name)
+        return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
+
+    return like
+
+
 def _uncompiled(model):
     """The same graph without its loss and optimizer, which may not be serializable."""
     if not model.compiled:
         return model
+    model_class = type(model) if _has_plain_constructor(model) else keras.Model
+    return model_class(model.input, model.output, name=model.name)
+
+
+def _has_plain_constructor(model):
+    """Whether the class can be constructed as Keras constructs its own."""
+    if isinstance(model, keras.Sequential):
+        return type(model).__init__ is keras.Sequential.__init__
+    # Keras's own rule for the class of a cloned model.
     arguments = inspect.getfullargspec(type(model).__init__)
     takes_graph = arguments.args[1:] == ["inputs", "outputs", "name"]
-    # Keras's own rule for the class of a cloned model.
-    takes_graph |= bool(arguments.varargs and arguments.varkw)
-    model_class = type(model) if takes_graph else keras.Model
-    return model_class(model.input, model.output, name=model.name)
+    return takes_graph or bool(arguments.varargs and arguments.varkw)

@@ -7,7 +7,12 @@ import numpy as np
 from keras import ops
 
 from keras_dprp import penalties, resize
-from keras_dprp.cloning import copy_activation_state, rebuild, twin_config
+from keras_dprp.cloning import (
+    can_rebuild,
+    copy_activation_state,
+    rebuild,
+    twin_config,
+)
 from keras_dprp.graph import graph_layers, is_graph
 from keras_dprp.layers import SVDConv2D, SVDDense, SVDLayer, matrices
 from keras_dprp.layers.mode import choose_mode
@@ -17,7 +22,8 @@ _TWINS: dict[type, type[SVDLayer]] = {
     keras.layers.Conv2D: SVDConv2D,
     keras.layers.Dense: SVDDense,
 }
-_WITH_KERNEL = (
+WITH_KERNEL = (
+    SVDLayer,
     keras.layers.Conv1D,
     keras.layers.Conv2D,
     keras.layers.Conv3D,
@@ -103,7 +109,7 @@ def _layers_to_replace(model, chosen, mode):
     layers, reasons = {}, []
     in_graph = {id(layer) for layer in graph_layers(model)}
     for layer in resize.flatten_layers(model):
-        if not isinstance(layer, _WITH_KERNEL):
+        if not isinstance(layer, WITH_KERNEL):
             continue
         if id(layer) not in in_graph:
             reason = "it is inside another layer, or not used"
@@ -122,6 +128,8 @@ def _layers_to_replace(model, chosen, mode):
 
 def reason_left(layer, mode="spatial"):
     """Why `factorize` cannot replace a built layer; None if it can."""
+    if isinstance(layer, SVDLayer):
+        return "it is factorised already"
     if type(layer) not in _TWINS:
         return f"a {type(layer).__name__} has no factorised form"
     if layer.kernel_constraint is not None:
@@ -130,6 +138,8 @@ def reason_left(layer, mode="spatial"):
         layer, "quantization_mode", None
     ):
         return "it is quantized or has LoRA enabled"
+    if not np.isfinite(ops.convert_to_numpy(layer.kernel)).all():
+        return "its kernel is not finite"
     if not _cheaper_modes(layer, mode):
         return "even rank 1 costs no less than dense"
     return None
@@ -195,9 +205,9 @@ def _check_model(model):
             "`model` must be a Keras model. "
             f"Received: {model!r} (of type {type(model).__name__})"
         )
-    if is_graph(model):
+    if is_graph(model) and can_rebuild(model):
         return
-    if isinstance(model, keras.Sequential):
+    if isinstance(model, keras.Sequential) and not model.built:
         raise ValueError(
             "`model` must be built, so that its weights exist. Give it a keras.Input, "
             "or call it on a batch of data first. "
@@ -205,8 +215,9 @@ def _check_model(model):
         )
     raise ValueError(
         "`model` must be a functional or Sequential model: the layers inside a "
-        "subclassed one cannot be replaced from outside. Write it with the functional "
-        "API, or use keras_dprp.SVDConv2D and keras_dprp.SVDDense in its constructor. "
+        "subclassed one cannot be replaced from outside, nor can a constructor of its "
+        "own be called. Write it with the functional API, or use keras_dprp.SVDConv2D "
+        "and keras_dprp.SVDDense in its constructor. "
         f"Received: '{model.name}' (of type {type(model).__name__})"
     )
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dprp.cloning import copy_activation_state, rebuild
+from keras_dprp.cloning import can_rebuild, copy_activation_state, rebuild
 from keras_dprp.graph import graph_layers, is_graph
 from keras_dprp.layers import SVDConv2D, SVDLayer
 from keras_dprp.resize import flatten_layers
@@ -39,7 +39,7 @@ def fold(model):
             "`model` must be a Keras model. "
             f"Received: {model!r} (of type {type(model).__name__})"
         )
-    if not is_graph(model):
+    if not is_graph(model) or not can_rebuild(model):
         raise ValueError(
             "`model` must be a built functional or Sequential model: the layers "
             "inside a subclassed one cannot be replaced from outside. "
@@ -116,12 +116,20 @@ def _set_weights(layer, stock):
 
 
 def _balanced_kernels(layer):
-    """Kernels of a pair, half of each singular value on either side.
+    """Kernels of a pair in which each singular value weighs the same on either side.
 
     Both kernels, and the activation between them, then keep a like range, which
     integer quantization needs.
     """
     U, s, V = (ops.convert_to_numpy(factor) for factor in layer.factors())
-    root = np.sqrt(np.abs(s))[..., None, :]
-    kernels = layer.pair_kernels(U * np.sign(s)[..., None, :] * root, V * root)
+    (U, U_norm), (V, V_norm) = _unit_columns(U), _unit_columns(V)
+    s = s[..., None, :] * U_norm * V_norm
+    root = np.sqrt(np.abs(s))
+    kernels = layer.pair_kernels(U * np.sign(s) * root, V * root)
     return [ops.convert_to_numpy(kernel) for kernel in kernels]
+
+
+def _unit_columns(basis):
+    """The columns scaled to unit norm, and their norms, which training may change."""
+    norm = np.linalg.norm(basis, axis=-2, keepdims=True)
+    return basis / np.maximum(norm, np.finfo("float32").tiny), norm

@@ -6,6 +6,8 @@ import keras
 
 # Sizes a model leaves open (its batch aside) count as an ImageNet image's.
 UNKNOWN_SIZE = 224
+# What makes a model more than its graph.
+_BEHAVIOUR = ("call", "train_step", "test_step", "predict_step", "compute_loss")
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,22 @@ class _Probe(keras.Operation):
 
 def is_graph(model):
     """Whether the layers and their order are known (functional, built Sequential)."""
+    if overrides(model, "call"):
+        return False
     if isinstance(model, keras.Sequential):
         return model.built and bool(getattr(model, "inputs", None))
     return isinstance(model, keras.Function)
+
+
+def overrides(model, *methods):
+    """Whether a class of the user's own defines one of Keras's methods anew.
+
+    Args:
+        model: Any object.
+        methods: Names; by default of all that would change what a model computes.
+    """
+    own = [c for c in type(model).__mro__ if not c.__module__.startswith("keras.")]
+    return any(name in vars(c) for c in own for name in methods or _BEHAVIOUR)
 
 
 def graph_layers(model):
@@ -63,7 +78,12 @@ def layer_calls(model):
         A list of `Call` in the order of the forward pass.
     """
     calls: list[Call] = []
-    _trace(model, _inputs(model), calls)
+    try:
+        _trace(model, _inputs(model), calls, UNKNOWN_SIZE)
+    except ValueError:
+        # Branches of a fixed size may not go together with one that was filled in.
+        calls.clear()
+        _trace(model, _inputs(model), calls, None)
     return calls
 
 
@@ -72,16 +92,16 @@ def first_argument(args, kwargs):
     return args[0] if args else kwargs["inputs"]
 
 
-def _trace(model, inputs, calls):
+def _trace(model, inputs, calls, open_size):
     # What a model is called with may be nested in another way than its own inputs.
-    inputs = [_input_like(tensor) for tensor in keras.tree.flatten(inputs)]
+    inputs = [_input_like(tensor, open_size) for tensor in keras.tree.flatten(inputs)]
     inputs = keras.tree.pack_sequence_as(_inputs(model), inputs)
 
     def call(probe, *args, **kwargs):
         layer = probe.layer
         outputs = probe(*args, **kwargs)
         if is_graph(layer):
-            _trace(layer, first_argument(args, kwargs), calls)
+            _trace(layer, first_argument(args, kwargs), calls, open_size)
         elif isinstance(layer, keras.Layer):
             calls.append(Call(layer, _shape([args, kwargs]), _shape(outputs)))
         return outputs
@@ -98,14 +118,20 @@ def _inputs(model):
     return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
 
-def _input_like(tensor):
-    batch, *sizes = tensor.shape
-    known = [UNKNOWN_SIZE if size is None else size for size in sizes]
-    return keras.Input(batch_shape=(batch, *known), dtype=tensor.dtype)
+def _input_like(tensor, open_size):
+    shape = _filled(tensor.shape, open_size)
+    return keras.Input(batch_shape=shape, dtype=tensor.dtype)
 
 
 def _shape(tensors):
     shapes = [
-        tuple(t.shape) for t in keras.tree.flatten(tensors) if hasattr(t, "shape")
+        _filled(t.shape, UNKNOWN_SIZE)
+        for t in keras.tree.flatten(tensors)
+        if hasattr(t, "shape")
     ]
     return shapes[0] if len(shapes) == 1 else shapes
+
+
+def _filled(shape, open_size):
+    batch, *sizes = shape
+    return (batch, *(open_size if size is None else size for size in sizes))

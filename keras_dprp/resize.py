@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 from keras import ops
-from keras.src.backend.common import global_state
+from keras.src.backend.common import global_state, stateless_scope
 
 from keras_dprp import slots
 
@@ -68,6 +68,15 @@ def note_caller(layer):
     caller = getattr(context, "entry_layer", None)
     if isinstance(caller, keras.Model):
         _join(layer, caller)
+
+
+def in_step():
+    """Whether Keras keeps what is assigned now.
+
+    Where a user's own `jax.jit` traces a model it would not: the variable would be
+    left with a tracer in it.
+    """
+    return keras.backend.backend() != "jax" or stateless_scope.in_stateless_scope()
 
 
 def find_holders(layer):
@@ -142,15 +151,18 @@ class _RankAwareSetWeights:
         if len(weights) == len(model.weights):
             arrays = [np.asarray(value) for value in weights]
             values = dict(zip(map(id, model.weights), arrays, strict=True))
-            if _fit_but_for_ranks(model, layers, values):
-                for layer in layers:
-                    factors = _factors(layer)
-                    load_factors(layer, {n: values[id(v)] for n, v in factors.items()})
+            _check_shapes_but_for_ranks(model, layers, values)
+            for layer in layers:
+                factors = _factors(layer)
+                load_factors(layer, {n: values[id(v)] for n, v in factors.items()})
         type(model).set_weights(model, weights)
 
 
-def _fit_but_for_ranks(model, layers, values):
-    """Whether arrays by `id(variable)` have the shapes of a model of some ranks."""
+def _check_shapes_but_for_ranks(model, layers, values):
+    """Raise unless arrays by `id(variable)` have the shapes of a model of some ranks.
+
+    Keras would find a misfit only after it has assigned all that comes before it.
+    """
     ranks = {
         id(variable): values[id(layer.s)].shape[-1:]
         for layer in layers
@@ -161,8 +173,10 @@ def _fit_but_for_ranks(model, layers, values):
         if id(variable) in ranks:
             shape = (*shape[:-1], *ranks[id(variable)])
         if values[id(variable)].shape != shape:
-            return False
-    return True
+            raise ValueError(
+                f"`weights` must have an array of shape {shape} for variable "
+                f"'{variable.path}'. Received: shape {values[id(variable)].shape}"
+            )
 
 
 def _factorized(model):

@@ -7,6 +7,7 @@ import pytest
 from architectures import (
     MODES,
     assert_same_outputs,
+    build,
     factorized_layers,
     networks,
     weights_of,
@@ -96,8 +97,9 @@ def form_of(model, name):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@hypothesis.given(model=networks())
-def test_outputs_are_those_of_the_given_model(mode, model):
+@hypothesis.given(network=networks)
+def test_outputs_are_those_of_the_given_model(mode, network):
+    model = build(network)
     before = weights_of(model)
     factorized = dprp.factorize(model, mode=mode)
     assert factorized_layers(factorized)
@@ -113,8 +115,11 @@ def test_structure_and_names_are_kept(build):
     assert_same_outputs(factorized, model)
     assert layer_names(factorized) == layer_names(model)
     assert factorized.name == model.name
-    assert factorized.output_names == model.output_names
     assert type(factorized) is type(model)
+    for names in ("input_names", "output_names"):
+        # Sequential models have none.
+        expected = getattr(model, names, None)
+        assert getattr(factorized, names, None) == expected
 
 
 @pytest.mark.parametrize("build", STRUCTURES)
@@ -291,16 +296,6 @@ def test_what_cannot_be_factorised_is_left_and_the_summary_says_why(build, reaso
     assert_same_outputs(factorized, model)
 
 
-def test_the_reason_is_that_of_the_mode_asked_for():
-    # A pair of rank 1 saves MACs in spatial mode (9 for 18), not in channel mode (19).
-    inputs = keras.Input((6, 6, 2))
-    outputs = layers.Conv2D(1, 3, padding="same", name="left")(inputs)
-    outputs = layers.Dense(4)(layers.Flatten()(outputs))
-    factorized = dprp.factorize(keras.Model(inputs, outputs), mode="channel")
-    assert type(factorized.get_layer("left")) is layers.Conv2D
-    assert "rank 1 costs no less" in form_of(factorized, "left")
-
-
 def test_a_layer_inside_another_is_left():
     inputs = keras.Input((3, 6))
     wrapper = layers.TimeDistributed(layers.Dense(5, name="inside"), name="wrapper")
@@ -325,6 +320,59 @@ def test_a_subclassed_model_is_refused_and_the_way_out_named():
     model(np.zeros((1, 6), "float32"))
     with pytest.raises(ValueError, match=r"functional API, or use keras_dprp\.SVD"):
         dprp.factorize(model)
+
+
+class Scaled(keras.Model):
+    """Its outputs are not those of its graph."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 3 * super().call(inputs, training=training)
+
+
+class OwnTraining(keras.Model):
+    """A class with a constructor of its own, and a training step."""
+
+    def __init__(self, inputs, outputs, scale=3.0):
+        super().__init__(inputs, outputs)
+        self.scale = scale
+
+    def compute_loss(self, *args, **kwargs):
+        return self.scale * super().compute_loss(*args, **kwargs)
+
+
+class OwnTrainingPlainly(keras.Model):
+    """A training step, and the constructor of a functional model."""
+
+    def compute_loss(self, *args, **kwargs):
+        return 3 * super().compute_loss(*args, **kwargs)
+
+
+@pytest.mark.parametrize("model_class", [Scaled, OwnTraining])
+def test_a_model_that_is_more_than_its_graph_is_refused(model_class):
+    inputs = keras.Input((6,))
+    model = model_class(inputs, layers.Dense(4)(inputs))
+    with pytest.raises(ValueError, match="functional or Sequential.*Received: "):
+        dprp.factorize(model)
+
+
+def test_a_functional_class_without_a_constructor_is_kept():
+    inputs = keras.Input((6,))
+    model = OwnTrainingPlainly(inputs, layers.Dense(4)(inputs))
+    assert isinstance(dprp.factorize(model), OwnTrainingPlainly)
+
+
+def test_a_factorised_model_is_refused_with_the_reason():
+    with pytest.raises(ValueError, match="first: it is factorised already"):
+        dprp.factorize(dprp.factorize(sequential()))
+
+
+def test_a_layer_that_is_not_finite_is_left_and_named():
+    model = sequential()
+    kernel = model.get_layer("second").kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    factorized = dprp.factorize(model)
+    assert type(factorized.get_layer("second")) is layers.Conv2D
+    assert form_of(factorized, "second") == "its kernel is not finite"
 
 
 def test_an_unbuilt_sequential_model_is_refused():

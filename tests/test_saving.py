@@ -424,6 +424,30 @@ def test_weights_that_do_not_fit_are_refused_and_change_nothing():
 # ModelCheckpoint.
 
 
+def test_weights_above_the_full_rank_are_refused():
+    source = keras.Sequential([keras.Input((6,)), dprp.SVDDense(4, rank=4)])
+    factors = source.layers[0].U, source.layers[0].s, source.layers[0].V
+    wide = [np.zeros((*factor.shape[:-1], 5), "float32") for factor in factors]
+    with pytest.raises(ValueError, match="rank 4 or less. Received: rank 5"):
+        source.layers[0].load_own_variables(
+            {**own_variables(source.layers[0]), **dict(zip("UsV", wide, strict=True))}
+        )
+
+
+def test_weights_of_a_layer_with_other_penalties_are_refused():
+    layer = keras.Sequential([keras.Input((6,)), dprp.SVDDense(4)]).layers[0]
+    other = dprp.SVDDense(4, compression=None)
+    other.build((None, 6))
+    with pytest.raises(ValueError, match="of a layer with other terms"):
+        layer.load_own_variables(own_variables(other))
+
+
+def own_variables(layer):
+    store = {}
+    layer.save_own_variables(store)
+    return store
+
+
 def training_with(callback, pruning_first, scores=None, epochs=EPOCHS):
     """A pruned training with validation, and its logs; `scores` are given ones."""
     model = factorized(deep_perceptron(), "adam")

@@ -1,98 +1,133 @@
-"""Trains what a settings file asks for; appends a row a run to `results.jsonl`.
+"""Trains what a settings file asks for, several runs at a time.
 
     cd benchmarks/paper
-    KERAS_BACKEND=jax python run.py settings/main.json --data cifar10.npz --jobs 4
+    KERAS_BACKEND=jax python run.py settings/main.json --data cifar10.npz --jobs 3
+    python collect.py --data cifar10.npz
 
-A settings file maps the name of an experiment to the settings that all its seeds
-share: fields of `Settings` in `examples/cifar10.py`, "seeds", and the arguments of
-`factorize` and `RankPruningCallback`, with penalties as a dict from class to weight.
-Runs whose row is there already are skipped; one that was interrupted resumes.
+Each training leaves a row, its folded network and a log in `--out`; `collect.py`, which
+needs TensorFlow and no GPU, exports the networks and appends the rows to
+`results.jsonl`. A run whose row is in either place is skipped; one that was interrupted
+goes on with its last whole epoch.
 """
 
 import argparse
 import concurrent.futures
+import dataclasses
 import json
 import os
+import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
+from experiments import (
+    OUT,
+    RESULTS,
+    planned,
+    rows,
+    run_name,
+    settings_of,
+    trained,
+    write_whole,
+)
 
 # Of all GPU memory, shared by the jobs; JAX takes three quarters if nothing is said.
 GPU_SHARE = 0.9
 
 
-def planned(path):
-    """Every run of a settings file: a dict with a name and one seed."""
-    experiments = json.loads(Path(path).read_text())
-    return [
-        {"experiment": name, "seed": seed, **settings}
-        for name, settings in experiments.items()
-        for seed in settings.pop("seeds")
-    ]
-
-
-def run_name(run):
-    """A name for files."""
-    return f"{run['experiment']}-seed{run['seed']}"
-
-
-def rows(path):
-    """The rows of a results file; none if it is not there yet."""
-    path = Path(path)
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 def train(run, data, out):
     """Train one run in this process; writes its row and its folded network."""
     import keras
-    from cifar10 import Settings
     from cifar10 import train as train_example
     from environment import describe
 
     import keras_dprp as dprp
 
-    settings = {k: v for k, v in run.items() if k != "experiment"}
-    settings["factorize"] = {
-        name: _penalties(value) if isinstance(value, dict) else value
-        for name, value in settings.get("factorize", {}).items()
-    }
-    backup = keras.callbacks.BackupAndRestore(str(out / f"{run_name(run)}-backup"))
+    settings = settings_of(run, data)
+    epochs = EpochTimes()
+    folder = out / f"{run_name(run)}-backup"
+    resumed = folder.exists()
+    backup = keras.callbacks.BackupAndRestore(str(folder))
     network, results, _, pruning = train_example(
-        Settings(data=data, **settings), [backup]
+        settings, [backup, keras.callbacks.LambdaCallback(**epochs.hooks())]
     )
     dprp.fold(network).save(out / f"{run_name(run)}.keras")
-    if pruning is not None:
+    if pruning is not None and pruning.epoch_logs:
         dprp.plot_ranks(pruning).savefig(out / f"{run_name(run)}.png", dpi=100)
-    row = {**run, **results, **describe()}
-    (out / f"{run_name(run)}.json").write_text(json.dumps(row))
+    row = {
+        "experiment": run["experiment"],
+        # Defaults included: they may change after this run.
+        **dataclasses.asdict(settings),
+        "factorize": run.get("factorize", {}),
+        **results,
+        # Of an interrupted run, what was measured since it went on.
+        "resumed": resumed,
+        "epoch_seconds": epochs.seconds,
+        "peak_memory_bytes": peak_memory(),
+        **describe(),
+    }
+    del row["data"]
+    write_whole(out / f"{run_name(run)}.json", json.dumps(row))
 
 
-def _penalties(weights):
-    from keras_dprp import penalties
+class EpochTimes:
+    """How long each epoch took, its pruning event and its compilations included."""
 
-    return [getattr(penalties, name)(weight) for name, weight in weights.items()]
+    def __init__(self):
+        self.seconds = []
+
+    def hooks(self):
+        """Arguments of a `LambdaCallback`."""
+        return {"on_epoch_begin": self._begin, "on_epoch_end": self._end}
+
+    def _begin(self, epoch, logs):
+        self._start = time.perf_counter()
+
+    def _end(self, epoch, logs):
+        self.seconds.append(round(time.perf_counter() - self._start, 3))
 
 
-def start(run, options):
-    """Train one run in a process of its own; its row, None if it failed."""
+def peak_memory():
+    """Bytes: of the GPU where JAX has one, else of the process."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        statistics = jax.local_devices()[0].memory_stats() or {}
+        if "peak_bytes_in_use" in statistics:
+            return statistics["peak_bytes_in_use"]
+    # Linux counts in KiB.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def start(run, options, place):
+    """Train one run in a process of its own; whether it succeeded.
+
+    Args:
+        run: A dict of `planned`.
+        options: The command line's.
+        place: Int: jobs are dealt out to GPUs in turn.
+    """
     command = [sys.executable, __file__, options.settings, "--data", options.data]
     command += ["--out", options.out, "--only", run_name(run)]
-    environment = {
-        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{GPU_SHARE / options.jobs:.2f}",
-        **os.environ,
-    }
+    memory = GPU_SHARE * options.gpus / options.jobs
+    environment = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{memory:.2f}", **os.environ}
+    if options.gpus > 1:
+        environment["CUDA_VISIBLE_DEVICES"] = str(place % options.gpus)
     with open(options.out / f"{run_name(run)}.log", "a") as log:
         done = subprocess.run(command, env=environment, stdout=log, stderr=log)
     if done.returncode:
-        print(f"{run_name(run)} failed; see its .log in {options.out}")
-        return None
-    return json.loads((options.out / f"{run_name(run)}.json").read_text())
+        print(f"{run_name(run)} failed; see its .log in {options.out}", flush=True)
+        return False
+    row = json.loads((options.out / f"{run_name(run)}.json").read_text())
+    print(
+        f"{run_name(run)}: {row['accuracy']:.2%} with {row['macs_kept']:.1%} of the "
+        f"MACs in {row['seconds']:.0f} s",
+        flush=True,
+    )
+    return True
 
 
 def main():
@@ -101,8 +136,9 @@ def main():
     parser.add_argument("settings", help="JSON file of experiments")
     parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
-    parser.add_argument("--results", type=Path, default=HERE / "results.jsonl")
-    parser.add_argument("--out", type=Path, default=HERE / "out", help="logs, networks")
+    parser.add_argument("--gpus", type=int, default=1, help="that share the trainings")
+    parser.add_argument("--out", type=Path, default=OUT, help="rows, networks, logs")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="rows collected")
     parser.add_argument("--only", help="train this run here, e.g. resnet20-dense-seed0")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -111,14 +147,14 @@ def main():
         (run,) = (run for run in runs if run_name(run) == options.only)
         train(run, options.data, options.out)
         return
-    done = {run_name(row) for row in rows(options.results)}
+    done = {run_name(row) for row in rows(options.results)} | set(trained(options.out))
     waiting = [run for run in runs if run_name(run) not in done]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for row in pool.map(lambda run: start(run, options), waiting):
-            if row is not None:
-                with options.results.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(f"{run_name(row)}: {row['accuracy']:.2%}")
+        jobs = [
+            pool.submit(start, run, options, place) for place, run in enumerate(waiting)
+        ]
+        succeeded = [job.result() for job in concurrent.futures.as_completed(jobs)]
+    sys.exit(0 if all(succeeded) else 1)
 
 
 if __name__ == "__main__":

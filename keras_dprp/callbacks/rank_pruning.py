@@ -3,6 +3,7 @@
 import warnings
 
 import keras
+import numpy as np
 
 from keras_dprp import resize
 from keras_dprp.callbacks import checks
@@ -112,6 +113,7 @@ class RankPruningCallback(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if not self.history:
             self._record(epoch)
+            self._warn_if_too_late(epoch)
         if self.schedule.is_event(epoch):
             self._prune(epoch)
         phase = self.schedule.prunes(epoch)
@@ -120,7 +122,7 @@ class RankPruningCallback(keras.callbacks.Callback):
             for layer in self.layers:
                 layer.set_penalties(structure=phase, compression=phase)
         if phase:
-            self._mark_minor_singular_values(epoch)
+            self._mark_minor_singular_values()
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
@@ -144,7 +146,8 @@ class RankPruningCallback(keras.callbacks.Callback):
         unbuilt = [layer.name for layer in layers if not layer.built]
         if unbuilt:
             raise ValueError(
-                "RankPruningCallback needs a built model. "
+                "RankPruningCallback needs a built model: give it a keras.Input, or "
+                "call it on a batch of data first. "
                 f"Received: model '{self.model.name}' with unbuilt layers {unbuilt}"
             )
         return layers
@@ -165,8 +168,27 @@ class RankPruningCallback(keras.callbacks.Callback):
             )
         return rule
 
+    def _warn_if_too_late(self, epoch):
+        if self.target is not None and epoch > self.schedule.stop:
+            kept = self.cost.kept(self.metric)
+            if kept > self.target:
+                warnings.warn(
+                    f"This `fit` goes on in epoch {epoch}, after the last event in "
+                    f"epoch {self.schedule.stop}: {kept:.1%} of the {self.metric} stay "
+                    f"kept, target={self.target}. Pass a later `start` and `stop`.",
+                    stacklevel=2,
+                )
+
     def _prune(self, epoch):
-        decompositions = {id(layer): layer.decompose() for layer in self.layers}
+        try:
+            decompositions = {id(layer): layer.decompose() for layer in self.layers}
+        except np.linalg.LinAlgError:
+            warnings.warn(
+                f"No ranks are pruned in epoch {epoch}: the weights are not finite. "
+                "The training has diverged; lower the learning rate.",
+                stacklevel=2,
+            )
+            return
         spectra = {key: each.s for key, each in decompositions.items()}
         ranks = self.rule.ranks(self.layers, spectra, self.schedule.progress(epoch))
         pays = self._pays(ranks, epoch)
@@ -196,7 +218,7 @@ class RankPruningCallback(keras.callbacks.Callback):
             return smaller
         return smaller and max(savings, default=0) >= SMALLEST_SAVING
 
-    def _mark_minor_singular_values(self, epoch):
+    def _mark_minor_singular_values(self):
         """Tell the layers which rank the rule would keep at the end."""
         spectra = {id(layer): layer.singular_values() for layer in self.layers}
         ranks = self.rule.ranks(self.layers, spectra, progress=1.0)
@@ -210,9 +232,9 @@ class RankPruningCallback(keras.callbacks.Callback):
         ranks = {layer.path: layer.rank for layer in self.layers}
         self.history.append({"epoch": epoch, "ranks": ranks, **self._kept()})
         if self.verbose and len(self.history) > 1:
-            kept = self.history[-1]
+            before, kept = self.history[-2:]
             print(
-                f"\nEpoch {epoch + 1}: ranks pruned from {_range(self.history[-2])} to "
+                f"\nEpoch {epoch + 1}: ranks changed from {_range(before)} to "
                 f"{_range(kept)}; {kept['parameters_kept']:.1%} of the parameters and "
                 f"{kept['macs_kept']:.1%} of the MACs kept"
             )

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dprp import penalties
+from keras_dprp import penalties, resize
 
 
 class PenalizedLayer(keras.layers.Layer):
@@ -106,15 +106,19 @@ class PenalizedLayer(keras.layers.Layer):
         used twice in a model is called twice a step, and its factors would pay
         twice. Keras forgets the losses when the outermost call of the next step
         begins, so what is still in `losses` is of this step.
+
+        Structure and compression steer the training and say nothing of the model:
+        `val_loss`, which callbacks watch, must not jump where they set in. A kernel
+        regularizer is in it, as in the stock layer's.
         """
         if not self.trainable or any(loss is self._penalty for loss in self.losses):
             return
         terms = []
-        if self._terms():
+        # None where a model written by hand does not say whether it is trained.
+        if self._terms() and training is not False:
             values = self._values()
             terms.append(ops.sum(self.penalty_weights * values))
-            # None where a model written by hand does not say whether it is trained.
-            if training is not False:
+            if training or resize.in_step():
                 self.penalty_values.assign(values)
         if self.kernel_regularizer is not None:
             terms.append(self.kernel_regularizer(self.kernel))

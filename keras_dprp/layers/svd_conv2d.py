@@ -4,12 +4,10 @@ import keras
 from keras import ops
 
 from keras_dprp import penalties
+from keras_dprp.graph import UNKNOWN_SIZE
 from keras_dprp.layers import matrices
 from keras_dprp.layers.mode import choose_mode, random_spectrum
 from keras_dprp.layers.svd_layer import SVDLayer
-
-# Sizes a model leaves open count as an ImageNet image's.
-UNKNOWN_SIZE = 224
 
 
 @keras.saving.register_keras_serializable(package="keras_dprp")

@@ -280,7 +280,7 @@ class SVDLayer(PenalizedLayer):
     def load_own_variables(self, store):
         """Load a checkpoint of any rank: variables (and slots) take its shapes."""
         variables = self._own_variables()
-        values = checkpoint.read(self.name, variables, store)
+        values = checkpoint.read(self.name, variables, store, self.full_rank)
         factors = {name: values.pop(name) for name in checkpoint.FACTORS}
         resize.load_factors(self, factors)
         for name, value in values.items():

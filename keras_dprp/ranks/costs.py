@@ -1,6 +1,7 @@
 """What a network costs at given ranks: parameters and multiply-accumulates."""
 
 import math
+import re
 from dataclasses import dataclass, field
 
 import keras
@@ -100,6 +101,8 @@ def stock_macs(call):
     layer, shape, outputs = call.layer, call.input_shape, call.output_shape
     if isinstance(layer, keras.layers.Dense):
         return math.prod(outputs[1:]) * shape[-1]
+    if isinstance(layer, keras.layers.EinsumDense):
+        return math.prod(outputs[1:]) * _contracted(layer)
     if isinstance(layer, _SEPARABLE):
         axis = _channel_axis(layer)
         spatial = math.prod(outputs[1:]) // outputs[axis]
@@ -129,6 +132,13 @@ _TRANSPOSED = (
     keras.layers.Conv2DTranspose,
     keras.layers.Conv3DTranspose,
 )
+
+
+def _contracted(layer):
+    """How many products of an EinsumDense are summed up to one output."""
+    _, kernel, outputs = re.split(",|->", layer.equation)
+    sizes = dict(zip(kernel, layer.kernel.shape, strict=True))
+    return math.prod(size for axis, size in sizes.items() if axis not in outputs)
 
 
 def _channel_axis(layer):

@@ -69,16 +69,20 @@ def _draw_ranks(axes, callback):
 
 def _draw_shares(axes, callback):
     logs = callback.epoch_logs
-    epochs = [entry["epoch"] + 1 for entry in logs]
+    # What is kept holds for all of an epoch, accuracy is measured at its end.
+    epochs = [*(entry["epoch"] for entry in logs), logs[-1]["epoch"] + 1]
     for key, label in (
         ("parameters_kept", "parameters kept"),
         ("macs_kept", "MACs kept"),
     ):
-        axes.plot(epochs, [entry[key] for entry in logs], label=label)
+        kept = [entry[key] for entry in logs]
+        axes.step(epochs, [*kept, kept[-1]], where="post", label=label)
     for key in logs[-1]:
         if "accuracy" in key:
-            values = [entry.get(key, float("nan")) for entry in logs]
-            axes.plot(epochs, values, linestyle="--", label=key.replace("_", " "))
+            # Not every epoch may have been validated.
+            points = [(e["epoch"] + 1, e[key]) for e in logs if key in e]
+            label = key.replace("_", " ")
+            axes.plot(*zip(*points, strict=True), linestyle="--", label=label)
     axes.set_xlabel("epoch")
     axes.set_ylabel("share")
     axes.set_ylim(0, 1.02)

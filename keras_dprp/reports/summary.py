@@ -1,6 +1,8 @@
 """A table of what a factorised network is and what it becomes."""
 
+import collections
 import io
+import math
 from dataclasses import dataclass
 
 import keras
@@ -8,7 +10,7 @@ import rich.box
 import rich.console
 import rich.table
 
-from keras_dprp.factorize import reason_left
+from keras_dprp.factorize import WITH_KERNEL, reason_left
 from keras_dprp.graph import is_graph, layer_calls
 from keras_dprp.layers import SVDConv2D
 from keras_dprp.ranks.costs import NetworkCost, stock_macs
@@ -122,20 +124,35 @@ def _rows(model, cost):
     macs: dict[int, int] = {}
     for call in layer_calls(model) if is_graph(model) else []:
         macs[id(call.layer)] = macs.get(id(call.layer), 0) + stock_macs(call)
+    layers = [
+        layer
+        for layer in flatten_layers(model)
+        if layer.built and (macs.get(id(layer)) or isinstance(layer, WITH_KERNEL))
+    ]
+    taken = collections.Counter(layer.name for layer in layers)
+    mode = _mode_asked_for(cost.layers.values())
     rows = []
-    for layer in flatten_layers(model):
+    for layer in layers:
+        # Layers of nested models may share a name; a path belongs to one of them.
+        name = layer.name if taken[layer.name] == 1 else layer.path
         if id(layer) in cost.layers:
-            rows.append(_factorized_row(cost.layers[id(layer)]))
-        elif macs.get(id(layer)):
-            rows.append(_stock_row(layer, macs[id(layer)]))
+            rows.append(_factorized_row(name, cost.layers[id(layer)]))
+        else:
+            rows.append(_stock_row(name, layer, macs.get(id(layer)), mode))
     return rows
 
 
-def _factorized_row(cost):
+def _mode_asked_for(costs):
+    """The mode `factorize` was called with, as far as its layers tell."""
+    modes = {cost.layer.mode for cost in costs if isinstance(cost.layer, SVDConv2D)}
+    return modes.pop() if len(modes) == 1 else "auto"
+
+
+def _factorized_row(name, cost):
     layer = cost.layer
     bias = 0 if layer.bias is None else layer.bias.shape[0]
     return LayerRow(
-        layer.name,
+        name,
         tuple(layer.kernel.shape),
         layer.mode if isinstance(layer, SVDConv2D) else "",
         layer.rank,
@@ -148,11 +165,14 @@ def _factorized_row(cost):
     )
 
 
-def _stock_row(layer, macs):
+def _stock_row(name, layer, macs, mode):
     kernel = layer.kernel if hasattr(layer, "kernel") else layer.depthwise_kernel
-    parameters = layer.count_params()
+    parameters = sum(math.prod(v.shape) for v in layer.trainable_variables)
+    form = reason_left(layer, mode) or "not chosen"
+    if macs is None:
+        form, macs = "inside another layer, MACs not counted", 0
     return LayerRow(
-        layer.name,
+        name,
         tuple(kernel.shape),
         "",
         None,
@@ -161,7 +181,7 @@ def _stock_row(layer, macs):
         parameters,
         macs,
         macs,
-        reason_left(layer) or "not chosen",
+        form,
     )
 
 

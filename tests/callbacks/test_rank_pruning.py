@@ -188,8 +188,8 @@ def test_events_are_told_once(capsys):
     model = factorized(perceptron())
     callback = dprp.RankPruningCallback(0.5, start=1, stop=1)
     train(model, [callback])
-    (line,) = [x for x in capsys.readouterr().out.splitlines() if "pruned" in x]
-    assert line.startswith("Epoch 2: ranks pruned from 4..6 to ")
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if "ranks changed" in x]
+    assert line.startswith("Epoch 2: ranks changed from 4..6 to ")
     assert "% of the parameters and" in line
 
 
@@ -204,6 +204,9 @@ OPTIMIZERS = {
     "Nadam": lambda: keras.optimizers.Nadam(0.01),
     "Ftrl": lambda: keras.optimizers.Ftrl(0.05),
     "Lion": lambda: keras.optimizers.Lion(0.003),
+    "Lamb": lambda: keras.optimizers.Lamb(0.01),
+    "Muon": lambda: keras.optimizers.Muon(0.01),
+    "ScheduleFreeAdamW": lambda: keras.optimizers.ScheduleFreeAdamW(0.01),
     "Adafactor": lambda: keras.optimizers.Adafactor(0.05),
     "EMA": lambda: keras.optimizers.SGD(0.05, use_ema=True),
     "schedule": lambda: keras.optimizers.Adam(
@@ -222,6 +225,44 @@ def test_every_optimizer_trains_on(name):
     assert np.isfinite(losses).all()
     # The loss goes on from where it was, give or take what the lower rank costs.
     assert losses[-1] < losses[0] + 0.05
+
+
+@records_warnings
+def test_weights_that_are_not_finite_stay_and_are_told():
+    model = factorized(perceptron(), keras.optimizers.SGD(float("nan")))
+    before = ranks(model)
+    callback = dprp.RankPruningCallback(0.5, start=1, stop=1, verbose=0)
+    with pytest.warns(UserWarning, match="epoch 1: the weights are not finite"):
+        train(model, [callback])
+    assert ranks(model) == before
+
+
+@records_warnings
+def test_a_fit_that_goes_on_after_the_last_event_warns():
+    model = factorized(perceptron())
+    with pytest.warns(UserWarning, match="after the last event.*target=0.5"):
+        callback = dprp.RankPruningCallback(0.5, start=1, stop=2, verbose=0)
+        train(model, [callback], epochs=5, initial_epoch=3)
+
+
+def test_a_fit_that_goes_on_with_its_target_met_does_not_warn():
+    model = factorized(perceptron())
+    callback = dprp.RankPruningCallback(0.5, start=1, stop=2, verbose=0)
+    train(model, [callback], epochs=3)
+    train(model, [callback], epochs=5, initial_epoch=3)
+
+
+def test_an_unbuilt_model_is_refused_or_built_by_fit():
+    layers = [dprp.SVDDense(6), dprp.SVDDense(4)]
+    model = compiled(keras.Sequential(layers))
+    callback = dprp.RankPruningCallback(0.5, start=1, stop=1, verbose=0)
+    x, y = classification_data()
+    if keras.backend.backend() == "tensorflow":
+        with pytest.raises(ValueError, match="built model: give it a keras.Input"):
+            train(model, [callback], x=x, y=y)
+        model(x[:1])
+    train(model, [callback], x=x, y=y)
+    assert callback.history[-1]["parameters_kept"] <= 0.5
 
 
 TOO_SHORT = [(1, {}), (2, {}), (3, {"start": 1, "stop": 9})]

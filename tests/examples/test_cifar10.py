@@ -106,6 +106,24 @@ def test_a_share_of_the_images_and_a_split_of_them(cifar10, data):
     assert not any(image.tobytes() in seen for image in held_out[0])
 
 
+def test_labels_may_be_a_column(cifar10, data):
+    arrays = dict(np.load(data))
+    columns = {k: v[:, None] if k[0] == "y" else v for k, v in arrays.items()}
+    np.savez(data.with_name("columns.npz"), **columns)
+    expected = cifar10.load(cifar10.Settings(str(data)))
+    actual = cifar10.load(cifar10.Settings(str(data.with_name("columns.npz"))))
+    for (_, y), (_, other) in zip(expected, actual, strict=True):
+        np.testing.assert_array_equal(y, other)
+
+
+@pytest.mark.parametrize("epochs", [1, 7, 100])
+def test_the_last_epoch_is_validated(cifar10, epochs):
+    validated = cifar10.validated(epochs)
+    assert validated[0] == epochs
+    assert min(validated) >= 1
+    assert len(validated) <= 2 * cifar10.VALIDATIONS
+
+
 def run(*arguments, data, out, **environment):
     command = [sys.executable, EXAMPLES / "cifar10.py", "--data", data, "--out", out]
     return subprocess.run(
@@ -156,6 +174,8 @@ def test_the_whole_line(data, tmp_path):
     [
         (["--fraction=0"], "--fraction must be in (0, 1]. Received: 0.0"),
         (["--epochs=0"], "--epochs must be 1 or more. Received: 0"),
+        (["--target=2"], "--target must be in (0, 1]"),
+        (["--target=0.5", "--method=dense"], "goes with --method dprp"),
         (["--model=resnet18"], "invalid choice: 'resnet18'"),
     ],
 )

@@ -27,6 +27,13 @@ class UsedTwice(keras.Model):
         return self.layer(self.layer(inputs))
 
 
+class UsedTwiceInTraining(UsedTwice):
+    """Only a model that takes `training` can say that it is evaluated."""
+
+    def call(self, inputs, training=None):
+        return self.layer(self.layer(inputs, training=training), training=training)
+
+
 def chained(layer, times):
     inputs = outputs = keras.Input((4,))
     for _ in range(times):
@@ -39,6 +46,7 @@ MODELS = {
     "used three times": lambda layer: chained(layer, 3),
     "in a nested model used twice": lambda layer: chained(chained(layer, 2), 2),
     "in a subclassed model": UsedTwice,
+    "in a subclassed model that takes `training`": UsedTwiceInTraining,
 }
 
 
@@ -51,8 +59,12 @@ def penalized_layer():
     )
 
 
+def expected_regularizer(layer):
+    return 0.5 * np.square(ops.convert_to_numpy(layer.kernel)).sum()
+
+
 def expected_penalty(layer):
-    return 5.0 + 0.5 * np.square(ops.convert_to_numpy(layer.kernel)).sum()
+    return 5.0 + expected_regularizer(layer)
 
 
 @pytest.fixture(params=MODELS.values(), ids=MODELS.keys())
@@ -70,15 +82,50 @@ def test_penalties_count_once(make, options):
     losses = [
         model.train_on_batch(INPUTS, TARGETS),
         model.train_on_batch(INPUTS, TARGETS),
-        model.test_on_batch(INPUTS, TARGETS),
-        model.evaluate(INPUTS, TARGETS, batch_size=4, verbose=0),
         *model.fit(INPUTS, TARGETS, batch_size=4, epochs=2, verbose=0).history["loss"],
     ]
     expected = task + expected_penalty(layer)
-    np.testing.assert_allclose(losses, np.full(6, expected), rtol=1e-5)
+    np.testing.assert_allclose(losses, np.full(4, expected), rtol=1e-5)
     # As a callback reads them, after a training step.
     assert layer.structure_penalty() == 2.0
     assert layer.compression_penalty() == 3.0
+
+
+@pytest.mark.parametrize("options", [{}, {"jit_compile": True}, {"run_eagerly": True}])
+def test_the_validation_loss_has_the_regularizer_and_no_penalty(make, options):
+    if make is UsedTwice:
+        pytest.skip("It does not take `training`.")
+    layer = penalized_layer()
+    model = make(layer)
+    model.compile(keras.optimizers.SGD(0.0), "mse", **options)
+    task = np.mean(np.square(model.predict(INPUTS, verbose=0)))
+    data = {"validation_data": (INPUTS, TARGETS), "verbose": 0}
+    losses = [
+        model.test_on_batch(INPUTS, TARGETS),
+        model.evaluate(INPUTS, TARGETS, batch_size=4, verbose=0),
+        *model.fit(INPUTS, TARGETS, **data).history["val_loss"],
+    ]
+    expected = task + expected_regularizer(layer)
+    np.testing.assert_allclose(losses, np.full(3, expected), rtol=1e-5)
+
+
+def test_a_model_can_be_traced_outside_of_keras():
+    layer = penalized_layer()
+    model = chained(layer, 1)
+    model.compile("sgd", "mse")
+    expected = ops.convert_to_numpy(model(INPUTS))
+    if keras.backend.backend() == "jax":
+        import jax
+
+        traced = jax.jit(lambda x: model(x))
+    else:
+        import tensorflow
+
+        traced = tensorflow.function(model)
+    np.testing.assert_allclose(traced(INPUTS), expected, rtol=1e-5)
+    # The trace has left nothing behind.
+    assert np.isfinite(model.evaluate(INPUTS, TARGETS, verbose=0))
+    assert np.isfinite(layer.structure_penalty())
 
 
 def test_layer_called_by_hand_has_the_loss_of_one_call():

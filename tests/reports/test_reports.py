@@ -42,6 +42,47 @@ def test_summary_of_a_stock_model():
     assert {row.form for row in report.rows} == {"not chosen"}
 
 
+def test_summary_lists_every_kernel_and_why_it_is_left():
+    inputs = keras.Input((4, 8))
+    x = keras.layers.TimeDistributed(keras.layers.Dense(6, name="inside"))(inputs)
+    x = keras.layers.EinsumDense("abc,cde->abde", (4, 3, 5), name="einsum")(x)
+    x = keras.layers.Dense(7, name="dense")(keras.layers.Flatten()(x))
+    report = dprp.summary(dprp.factorize(keras.Model(inputs, x)))
+    rows = {row.name: row for row in report.rows}
+    assert list(rows) == ["inside", "einsum", "dense"]
+    assert rows["inside"].form == "inside another layer, MACs not counted"
+    assert rows["einsum"].form == "a EinsumDense has no factorised form"
+    assert rows["einsum"].macs == 4 * 6 * 3 * 5
+    assert sum(row.dense_macs for row in report.rows) == report.dense_macs
+    assert sum(row.parameters for row in report.rows) == report.parameters
+
+
+def test_summary_says_why_the_mode_asked_for_saves_nothing():
+    inputs = keras.Input((6, 6, 4))
+    x = keras.layers.Conv2D(8, 3, padding="same", name="chosen")(inputs)
+    # A pair of rank 1 saves MACs in spatial mode (27 for 72), not in channel mode (73).
+    x = keras.layers.Conv2D(1, 3, padding="same", name="left")(x)
+    report = dprp.summary(dprp.factorize(keras.Model(inputs, x), mode="channel"))
+    assert report.rows[-1].form == "even rank 1 costs no less than dense"
+
+
+def test_summary_tells_layers_of_one_name_apart():
+    inputs = keras.Input((6,))
+    inner = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6, name="same")])
+    outputs = keras.layers.Dense(6, name="same")(inner(inputs))
+    report = dprp.summary(dprp.factorize(keras.Model(inputs, outputs)))
+    assert len({row.name for row in report.rows}) == 2
+
+
+def test_open_sizes_beside_fixed_ones():
+    a, b = keras.Input((None, None, 3)), keras.Input((16, 16, 8))
+    x = keras.layers.Conv2D(8, 3, padding="same", name="conv")(a)
+    model = dprp.factorize(keras.Model([a, b], keras.layers.Add()([x, b])))
+    report = dprp.summary(model)
+    # What is open counts as 224.
+    assert report.dense_macs == 224 * 224 * 9 * 3 * 8
+
+
 @pytest.mark.parametrize(
     "make, error, match",
     [

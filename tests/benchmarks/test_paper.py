@@ -1,0 +1,77 @@
+"""The runner of the paper's experiments: trains once, resumes, completes rows."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+PAPER = Path(__file__).parent.parent.parent / "benchmarks" / "paper"
+SETTINGS = {
+    "small": {
+        "epochs": 2,
+        "seeds": [1],
+        "factorize": {"compression": {"L1": 0.01}},
+        "pruning": {"target": 0.4, "metric": "macs", "start": 1, "stop": 1},
+    }
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Settings and a data set of 40 small images."""
+    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 30), ("test", 10)):
+        arrays[f"x_{split}"] = rng.integers(0, 255, (count, 8, 8, 3)).astype("uint8")
+        arrays[f"y_{split}"] = rng.integers(0, 3, count).astype("uint8")
+    np.savez(tmp_path / "data.npz", **arrays)
+    return tmp_path
+
+
+def run(script, folder, *arguments):
+    command = [sys.executable, PAPER / script, *arguments]
+    command += ["--data", folder / "data.npz", "--out", folder / "out"]
+    command += ["--results", folder / "results.jsonl"]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="The trainings of the paper run on JAX."
+)
+def test_a_row_for_every_run_and_only_once(folder):
+    for expected in ("small-seed1: ", ""):
+        done = run("run.py", folder, folder / "settings.json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert expected in done.stdout
+        # Nothing is left to do the second time.
+        assert bool(done.stdout) == bool(expected)
+    for _ in range(2):
+        done = run("collect.py", folder)
+        assert done.returncode == 0, done.stderr
+    lines = (folder / "results.jsonl").read_text().splitlines()
+    (row,) = map(json.loads, lines)
+    assert (row["experiment"], row["seed"], row["model"]) == ("small", 1, "resnet20")
+    assert row["factorize"] == {"compression": {"L1": 0.01}}
+    assert row["macs_kept"] <= 0.4
+    first, last = row["ranks"]
+    assert sum(last.values()) < sum(first.values())
+    assert len(row["epoch_seconds"]) == 2
+    assert not row["resumed"]
+    assert 0 <= row["accuracy"] <= 1
+    assert row["tflite"]["int8"]["bytes"] < row["tflite"]["float32"]["bytes"]
+    assert row["peak_memory_bytes"] > 0
+    assert row["versions"]["keras"] == keras.__version__
+
+
+def test_a_run_that_fails_is_told(folder):
+    settings = {"broken": {"model": "resnet21", "epochs": 1, "seeds": [0]}}
+    (folder / "settings.json").write_text(json.dumps(settings))
+    done = run("run.py", folder, folder / "settings.json")
+    assert done.returncode == 1
+    assert "broken-seed0 failed" in done.stdout
+    assert "resnet21" in (folder / "out" / "broken-seed0.log").read_text()
