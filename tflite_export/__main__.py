@@ -2,16 +2,21 @@
 
 import argparse
 import os
+import re
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from tflite_export.benchmark import RUNS, benchmark, timings_table
+from tflite_export.causes import cause_of
 from tflite_export.exporter import export
+from tflite_export.extras import NEEDED, require
 from tflite_export.quantize import IO_DTYPES, QUANTIZATIONS
 from tflite_export.quiet import quiet
+from tflite_export.staging import check_path
 
 EXPORT_OPTIONS = ("quantization", "representative_data", "io_dtype")
 BENCHMARK_OPTIONS = ("threads", "runs")
@@ -35,9 +40,8 @@ def main(arguments=None):
     others = EXPORT_OPTIONS if options.benchmark else BENCHMARK_OPTIONS
     for name in others:
         if name in given:
-            flag = "--" + name.replace("_", "-")
             place = "with" if options.benchmark else "without"
-            parser.error(f"{flag} means nothing {place} --benchmark")
+            parser.error(f"{_flag(name)} means nothing {place} --benchmark")
     try:
         if options.benchmark:
             _benchmark(options.files, given)
@@ -49,7 +53,19 @@ def main(arguments=None):
                 f"Received: {options.files}"
             )
     except (ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
-        parser.error(str(error))
+        parser.error(_in_options(str(error)))
+
+
+def _flag(name):
+    return "--" + name.replace("_", "-")
+
+
+def _in_options(message):
+    """A message about arguments of a function as one about the command line's."""
+    for name in EXPORT_OPTIONS + BENCHMARK_OPTIONS:
+        message = message.replace(f"`{name}`", _flag(name))
+        message = re.sub(rf"\b{name}='(\w+)'", rf"{_flag(name)} \1", message)
+    return message.replace("`path`", "FILE")
 
 
 def _parser():
@@ -64,7 +80,10 @@ def _parser():
         help="model.keras model.tflite, or with --benchmark .tflite files",
     )
     parser.add_argument(
-        "--quantization", choices=[kind for kind in QUANTIZATIONS if kind]
+        "--quantization",
+        choices=[kind for kind in QUANTIZATIONS if kind],
+        help="float16: weights; dynamic: int8 weights, the rest as it runs; int8: all "
+        "in integers, needs representative data; default: none (float32)",
     )
     parser.add_argument(
         "--representative-data",
@@ -88,22 +107,66 @@ def _benchmark(files, given):
 
 
 def _export(source, path, given):
+    """Check all that can be checked before TensorFlow and the model are loaded."""
+    require(*NEEDED)
     settings = {name: given[name] for name in EXPORT_OPTIONS if name in given}
+    _check_options(settings)
+    check_path(path)
+    _check_source(source)
     if "representative_data" in settings:
         settings["representative_data"] = _read_data(settings["representative_data"])
     export(_read_model(source), path, **settings)
 
 
+def _check_options(settings):
+    is_int8 = settings.get("quantization") == "int8"
+    if "io_dtype" in settings and not is_int8:
+        raise ValueError(
+            f"--io-dtype {settings['io_dtype']} needs --quantization int8. "
+            f"Received: --quantization {settings.get('quantization', 'none')}"
+        )
+    if is_int8 and "representative_data" not in settings:
+        raise ValueError(
+            "--quantization int8 needs --representative-data: a .npy file of a hundred "
+            "or more typical inputs (.npz for several inputs), samples first, prepared "
+            "as for training. Received: none"
+        )
+
+
+def _check_source(source):
+    if not (source.endswith(".keras") and Path(source).is_file()):
+        raise ValueError(f"The model must be a .keras file. Received: '{source}'")
+    if not zipfile.is_zipfile(source):
+        raise ValueError(
+            "The model must be a whole .keras file, a zip archive. "
+            f"Received: '{source}', which is empty, damaged or of another kind"
+        )
+    with zipfile.ZipFile(source) as archive:
+        names = archive.namelist()
+    if "config.json" not in names:
+        raise ValueError(
+            "The model must be a .keras file with a config.json in it. "
+            f"Received: '{source}' with {names[:5]}"
+        )
+
+
 def _read_model(path):
-    if not (path.endswith(".keras") and Path(path).is_file()):
-        raise ValueError(f"The model must be a .keras file. Received: '{path}'")
     # TensorFlow logs as it is imported and as it finds devices.
     with quiet():
         import keras
 
         import keras_dprp  # noqa: F401  registers the factorised layers
 
-        return keras.saving.load_model(path, compile=False)
+        try:
+            return keras.saving.load_model(path, compile=False)
+        # What a damaged file raises depends on where it is damaged.
+        except Exception as error:
+            raise ValueError(
+                f"The model cannot be read: {type(error).__name__}: {cause_of(error)}. "
+                "The command line knows no layers or functions of your own; if the "
+                "model has some, call tflite_export.export where they are defined. "
+                f"Received: '{path}'"
+            ) from error
 
 
 def _read_data(path):
@@ -112,11 +175,13 @@ def _read_data(path):
             f"Representative data must be a .npy or .npz file. Received: '{path}'"
         )
     try:
-        data = np.load(path)
-        if isinstance(data, np.ndarray):
-            return data
-        arrays = dict(data)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        # NumPy leaves a file open that it cannot read.
+        with open(path, "rb") as file:
+            data = np.load(file)
+            if isinstance(data, np.ndarray):
+                return data
+            arrays = dict(data)
+    except (EOFError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
             f"Representative data cannot be read: {error}. Received: '{path}'"
         ) from error

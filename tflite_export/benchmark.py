@@ -1,14 +1,14 @@
 """Latency of .tflite files, side by side."""
 
-import os
 import time
 from dataclasses import dataclass
 
 import numpy as np
 
 from tflite_export.extras import require
+from tflite_export.interpreter import check_count, load
 from tflite_export.quiet import quiet
-from tflite_export.report import table_text
+from tflite_export.report import duration_text, table_text
 
 RUNS = 50
 WARMUP_RUNS = 5
@@ -47,6 +47,7 @@ def benchmark(paths, threads=1, runs=RUNS):
 
     Raises:
         ImportError: If LiteRT is not installed.
+        TypeError: If a path is no path.
         ValueError: If there is no file, a file is missing or is no .tflite file, or
             `threads` or `runs` is below 1.
 
@@ -55,10 +56,9 @@ def benchmark(paths, threads=1, runs=RUNS):
     >>> pruned.ratio
     """
     require("ai_edge_litert")
-    for name, value in (("threads", threads), ("runs", runs)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"`{name}` must be an int of 1 or more. Received: {value}")
-    if isinstance(paths, str | os.PathLike) or not paths:
+    check_count("threads", threads)
+    check_count("runs", runs)
+    if not isinstance(paths, list | tuple) or not paths:
         raise ValueError(f"`paths` must be a list of files. Received: {paths!r}")
     with quiet():
         interpreters = [_load(path, threads) for path in paths]
@@ -87,30 +87,20 @@ def timings_table(timings):
 
     table = Table()
     table.add_column("file", overflow="fold")
-    for heading in ("median ms", "p95 ms", "ratio"):
+    for heading in ("median", "p95", "ratio"):
         table.add_column(heading, justify="right")
     for timing in timings:
         table.add_row(
             timing.path,
-            f"{timing.median_ms:.3f}",
-            f"{timing.p95_ms:.3f}",
+            duration_text(timing.median_ms),
+            duration_text(timing.p95_ms),
             f"{timing.ratio:.2f}",
         )
     return table_text(table)
 
 
 def _load(path, threads):
-    from ai_edge_litert.interpreter import Interpreter
-
-    if not os.path.isfile(path):
-        raise ValueError(f"There must be a file at each path. Received: '{path}'")
-    try:
-        interpreter = Interpreter(model_path=os.fspath(path), num_threads=threads)
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(
-            f"LiteRT cannot load the file. Received: '{path}' ({error})"
-        ) from error
+    interpreter = load(path, threads)
     generator = np.random.default_rng(0)
     for tensor in interpreter.get_input_details():
         interpreter.set_tensor(tensor["index"], _noise(generator, tensor))

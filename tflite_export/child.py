@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
+from tflite_export.quiet import quiet
 from tflite_export.report import ExportReport
+from tflite_export.stock import plain_model
 
 
 def build(model, path, inputs, samples, expected, settings):
     """As `tflite_export.build.build`, on any backend; errors come back as they are."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model.save(folder / "model.keras")
+        with quiet():
+            plain_model(model).save(folder / "model.keras")
         np.savez(folder / "samples.npz", *samples)
         np.savez(folder / "expected.npz", *expected.values())
         request = {
@@ -29,7 +32,7 @@ def build(model, path, inputs, samples, expected, settings):
         }
         (folder / "request.json").write_text(json.dumps(request))
         done = subprocess.run(
-            [sys.executable, "-m", "tflite_export.worker", name],
+            [sys.executable, "-P", "-m", "tflite_export.worker", name],
             env=_environment(),
             capture_output=True,
             text=True,

@@ -2,6 +2,9 @@
 
 import importlib.util
 
+# What `export` imports.
+NEEDED = ("tensorflow", "ai_edge_litert", "ai_edge_quantizer")
+
 
 def require(*modules):
     """Raise an ImportError that says what to install, if a module is missing."""

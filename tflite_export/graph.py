@@ -6,15 +6,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ModelInput:
-    """One input: its name in the file, its shape without the batch, its dtype."""
+    """One input of a model or a file.
+
+    Attributes:
+        name: Its name in the file.
+        shape: Without the batch.
+        dtype: A str.
+        other_names: What else the user may call it: the name of the tensor, and its
+            key if the model takes a dict.
+    """
 
     name: str
     shape: tuple
     dtype: str
+    other_names: tuple = ()
 
 
 def check_model(model):
-    """Raise unless `model` is a functional or a built Sequential Keras model."""
+    """Raise unless `model` is a functional or a built Sequential one, without state."""
     import keras
 
     if not isinstance(model, keras.Model):
@@ -34,14 +43,20 @@ def check_model(model):
             "a `keras.Input` and wrap both: `keras.Model(inputs, outputs)`. "
             f"Received: '{model.name}' (of type {type(model).__name__})"
         )
+    _refuse_state(model)
 
 
-def all_layers(model):
-    """Yield every layer of a model and of the models nested in it."""
-    for layer in model.layers:
-        yield layer
-        if hasattr(layer, "layers"):
-            yield from all_layers(layer)
+def _refuse_state(model):
+    from keras_dprp.resize import flatten_layers
+
+    layers = flatten_layers(model)
+    names = [each.name for each in layers if getattr(each, "stateful", False) is True]
+    if names:
+        raise ValueError(
+            "`model` must have no stateful layers: a file takes each sample for "
+            "itself, and comparing outputs would change the state. Build them with "
+            f"`stateful=False`. Received: {names}"
+        )
 
 
 def model_inputs(model):
@@ -52,9 +67,21 @@ def model_inputs(model):
         for tensor in model.inputs
     ]
     return [
-        ModelInput(name, tuple(tensor.shape[1:]), tensor.dtype)
-        for name, tensor in zip(_identifiers(names), model.inputs, strict=True)
+        ModelInput(name, tuple(x.shape[1:]), x.dtype, (x.name, key))
+        for name, key, x in zip(
+            _identifiers(names), _input_keys(model), model.inputs, strict=True
+        )
     ]
+
+
+def _input_keys(model):
+    import keras
+
+    names = [tensor.name for tensor in model.inputs]
+    if isinstance(model, keras.Sequential) or not isinstance(model.input, dict):
+        return names
+    paths = keras.tree.flatten_with_path(model.input)
+    return ["_".join(map(str, path)) for path, _ in paths]
 
 
 def output_names(model):

@@ -1,11 +1,13 @@
 """Outputs of a .tflite file, run by LiteRT."""
 
-import os
 from collections.abc import Mapping
 
 import numpy as np
 
+from tflite_export.arrays import fit
 from tflite_export.extras import require
+from tflite_export.graph import ModelInput
+from tflite_export.interpreter import load
 
 
 def predict(path, inputs, threads=1):
@@ -24,22 +26,18 @@ def predict(path, inputs, threads=1):
 
     Raises:
         ImportError: If LiteRT is not installed.
-        ValueError: If there is no such file, or the names or shapes of the inputs are
-            not the file's.
+        TypeError: If an argument has the wrong type.
+        ValueError: If there is no such file, or the names, shapes or values of the
+            inputs are not the file's.
 
     Example:
     >>> logits = tflite_export.predict("model.tflite", x_test)
     >>> accuracy = numpy.mean(logits.argmax(axis=-1) == y_test)
     """
     require("ai_edge_litert")
-    from ai_edge_litert.interpreter import Interpreter
-
-    if not os.path.isfile(path):
-        raise ValueError(f"There must be a file at `path`. Received: '{path}'")
-    interpreter = Interpreter(model_path=os.fspath(path), num_threads=threads)
-    run = interpreter.get_signature_runner()
+    run = _signature_runner(path, threads)
     takes, gives = run.get_input_details(), run.get_output_details()
-    arrays = _by_name(inputs, takes)
+    arrays = _fit(inputs, takes)
     outputs: dict[str, list] = {name: [] for name in gives}
     for index in range(len(next(iter(arrays.values())))):
         feeds = {
@@ -52,29 +50,35 @@ def predict(path, inputs, threads=1):
     return results if len(results) > 1 else next(iter(results.values()))
 
 
-def _by_name(inputs, takes):
-    if not isinstance(inputs, Mapping) and len(takes) == 1:
-        inputs = {name: inputs for name in takes}
-    if not isinstance(inputs, Mapping) or set(inputs) != set(takes):
-        names = list(inputs) if isinstance(inputs, Mapping) else type(inputs).__name__
+def _signature_runner(path, threads):
+    interpreter = load(path, threads)
+    try:
+        return interpreter.get_signature_runner()
+    except ValueError as error:
         raise ValueError(
-            f"`inputs` must hold one array for each of {sorted(takes)}. "
-            f"Received: {names}"
+            f"The file must have one signature, as those of `export` have. "
+            f"Received: '{path}' ({error})"
+        ) from error
+
+
+def _fit(inputs, takes):
+    """One array for each input by name; what is quantized in the file is float here."""
+    tensors = [
+        ModelInput(
+            name,
+            tuple(details["shape"][1:].tolist()),
+            "float32" if details["quantization"][0] else details["dtype"].__name__,
         )
-    arrays = {name: np.asarray(array) for name, array in inputs.items()}
-    for name, array in arrays.items():
-        expected = tuple(takes[name]["shape"][1:].tolist())
-        if array.shape[1:] != expected or not len(array):
-            raise ValueError(
-                f"Input '{name}' must have shape {(None, *expected)}, samples first. "
-                f"Received: shape {array.shape}"
-            )
-    if len({len(array) for array in arrays.values()}) > 1:
-        shapes = {name: array.shape for name, array in arrays.items()}
+        for name, details in takes.items()
+    ]
+    if len(takes) > 1 and not isinstance(inputs, Mapping):
+        # The file's order is another one than the model's.
         raise ValueError(
-            f"`inputs` must have as many samples for every input. Received: {shapes}"
+            f"`inputs` must be a dict of arrays, one for each of {list(takes)}. "
+            f"Received: an object of type {type(inputs).__name__}"
         )
-    return arrays
+    arrays = fit(tensors, inputs, "inputs")
+    return dict(zip(takes, arrays, strict=True))
 
 
 def _quantized(array, details):

@@ -53,7 +53,7 @@ def configure(converter, settings, data):
         converter.target_spec.supported_types = [tf.float16]
         return
     converter.representative_dataset = data
-    # Without this, what cannot be quantized would silently stay float.
+    # Without this, more than what LiteRT has only in float would stay float.
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.as_dtype(settings.io_dtype)
     converter.inference_output_type = tf.as_dtype(settings.io_dtype)

@@ -11,8 +11,10 @@ class OutputCheck:
 
     Attributes:
         name: Name of the output in the file.
-        largest_difference: In units of the standard deviation of Keras's outputs.
-        mean_difference: In the same units.
+        largest_difference: In standard deviations of Keras's outputs; in thousandths
+            of their largest magnitude where those are more, as outputs that hardly
+            vary carry the rounding error of their magnitude.
+        mean_difference: In the same unit.
         agreement: Share of samples with the same top class along the last axis; None
             for outputs that have no two classes.
     """
@@ -52,12 +54,12 @@ class ExportReport:
 
     @property
     def largest_difference(self):
-        """Largest of all outputs, in standard deviations of Keras's outputs."""
+        """Largest of all outputs, in the unit of `OutputCheck`."""
         return max(output.largest_difference for output in self.outputs)
 
     @property
     def mean_difference(self):
-        """Mean of all outputs, in standard deviations of Keras's outputs."""
+        """Mean of all outputs, in the unit of `OutputCheck`."""
         return sum(out.mean_difference for out in self.outputs) / len(self.outputs)
 
     @property
@@ -89,7 +91,8 @@ class ExportReport:
     def _rows(self):
         yield "quantization", self.quantization or "none (float32)"
         yield "size", f"{self.bytes:,} bytes"
-        yield "latency", f"{self.latency_ms:.3f} ms (median of {self.runs}, 1 thread)"
+        latency = duration_text(self.latency_ms)
+        yield "latency", f"{latency} (median of {self.runs}, 1 thread)"
         yield (
             "operations",
             ", ".join(f"{count} {name}" for name, count in self.operations.items()),
@@ -104,6 +107,13 @@ class ExportReport:
             )
             if output.agreement is not None:
                 yield f"{prefix}same top class", f"{output.agreement:.1%}"
+
+
+def duration_text(milliseconds):
+    """Return a duration in milliseconds, or below one in microseconds."""
+    if milliseconds < 1:
+        return f"{1e3 * milliseconds:.1f} µs"
+    return f"{milliseconds:.3f} ms"
 
 
 def table_text(table):

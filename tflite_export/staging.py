@@ -2,6 +2,9 @@
 
 import contextlib
 import os
+import secrets
+import shutil
+import stat
 from pathlib import Path
 
 
@@ -10,7 +13,8 @@ def staged(path):
     """Yield a temporary path beside `path`, renamed to it if the block succeeds.
 
     The temporary file exists from the start, so that a place which cannot be written
-    is refused before any work. Whatever was at `path` survives a failure.
+    is refused before any work. Whatever was at `path` survives a failure, and its mode
+    survives a success.
 
     Args:
         path: A str or path object.
@@ -19,27 +23,32 @@ def staged(path):
         TypeError: If `path` is no path.
         ValueError: If no file can be written there.
     """
-    target = _target(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    target = check_path(path)
+    # Of no other name but the folder's, so that a long name of `path` stays possible.
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        temporary.write_bytes(b"")
+        # Only if it is new, and with the mode that the umask leaves.
+        temporary.open("xb").close()
     except OSError as error:
-        raise ValueError(
-            f"`path` cannot be written: {error.strerror}. Received: '{path}'"
-        ) from error
+        raise _cannot_be_written(path, error) from error
     try:
         yield temporary
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(target, temporary)
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _target(path):
-    if not isinstance(path, str | os.PathLike):
+def check_path(path):
+    """Return the file that `path` leads to, or raise if none can be written there."""
+    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
         raise TypeError(
             "`path` must be a str or a path object. "
             f"Received: {path!r} (of type {type(path).__name__})"
         )
+    if "\0" in os.fspath(path):
+        raise ValueError(f"`path` must not hold a NUL. Received: {path!r}")
     # A link keeps pointing where it did: the file behind it is replaced.
     target = Path(os.path.realpath(path))
     if not os.path.isdir(target.parent):
@@ -47,8 +56,19 @@ def _target(path):
             f"`path` must be in a folder that exists. Received: '{path}', "
             f"and there is no folder '{target.parent}'"
         )
-    if os.path.isdir(target):
-        raise ValueError(f"`path` must be a file. Received: '{path}', a folder")
-    if os.path.exists(target) and not os.access(target, os.W_OK):
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return target
+    except OSError as error:
+        raise _cannot_be_written(path, error) from error
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
+        raise ValueError(f"`path` must be a regular file. Received: '{path}', {kind}")
+    if not os.access(target, os.W_OK):
         raise ValueError(f"`path` must be writable. Received: '{path}', read-only")
     return target
+
+
+def _cannot_be_written(path, error):
+    return ValueError(f"`path` cannot be written: {error.strerror}. Received: '{path}'")

@@ -1,11 +1,4 @@
-"""Models made ready for conversion: float32 and stock layers only."""
-
-import tempfile
-from pathlib import Path
-
-from tflite_export.graph import all_layers
-
-_OTHER_FLOATS = ("float16", "bfloat16", "float64")
+"""Models made ready for conversion: float32, plain and stock layers where possible."""
 
 
 def float32_model(model):
@@ -14,49 +7,52 @@ def float32_model(model):
     LiteRT computes in float32 (or in integers), and its converter refuses the half
     precision of mixed policies.
     """
-    if any(_computes_otherwise(layer) for layer in all_layers(model)):
-        return _float32_copy(model)
+    from keras_dprp.resize import flatten_layers
+    from tflite_export.copying import computes_otherwise, copy_float32
+
+    if any(computes_otherwise(layer) for layer in flatten_layers(model)):
+        return copy_float32(model)
     return model
 
 
 def folded_model(model):
-    """The model itself, or where it has factorised layers a copy of stock layers."""
-    import keras_dprp
-    from keras_dprp.layers import SVDLayer
+    """The model itself, or where it has factorised layers a copy of stock layers.
 
-    if any(isinstance(layer, SVDLayer) for layer in all_layers(model)):
-        return keras_dprp.fold(model)
+    A model with a factorised layer inside another layer, as in TimeDistributed, stays
+    as it is: no layer can be replaced there, and LiteRT runs the factors as well.
+    """
+    import keras_dprp
+    from keras_dprp.graph import graph_layers
+    from keras_dprp.layers import SVDLayer
+    from keras_dprp.resize import flatten_layers
+
+    factorized = [each for each in flatten_layers(model) if isinstance(each, SVDLayer)]
+    in_graph = {id(layer) for layer in graph_layers(model)}
+    if factorized and all(id(layer) in in_graph for layer in factorized):
+        return keras_dprp.fold(plain_model(model))
     return model
 
 
-def _computes_otherwise(layer):
-    return {layer.compute_dtype, layer.variable_dtype} & set(_OTHER_FLOATS)
+def plain_model(model):
+    """The graph of a model as a `keras.Model`, without what it is trained with.
 
-
-def _float32_copy(model):
+    Another process knows neither a class of the user's own nor the loss. The layers
+    are the model's own, unless it has nested models that would have to change.
+    """
     import keras
 
-    config = keras.saving.serialize_keras_object(model)
-    config.pop("compile_config", None)
-    classes = {type(layer).__name__: type(layer) for layer in all_layers(model)}
-    # Safe: the configuration is that of a model in this process.
-    copy = keras.saving.deserialize_keras_object(
-        _as_float32(config), custom_objects=classes, safe_mode=False
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        # Unlike `set_weights`, files carry the whole state, such as Normalization's.
-        path = Path(folder) / "model.weights.h5"
-        model.save_weights(path)
-        copy.load_weights(path)
-    return copy
+    from keras_dprp.graph import is_graph
+    from keras_dprp.resize import flatten_layers
+    from tflite_export.copying import copy_float32
+
+    if not is_graph(model):
+        return model
+    if not all(_is_plain(each) for each in flatten_layers(model) if is_graph(each)):
+        return copy_float32(model)
+    if isinstance(model, keras.Sequential):
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return keras.Model(model.input, model.output, name=model.name)
 
 
-def _as_float32(config, key=None):
-    """A serialized object with every dtype and policy in it float32, however deep."""
-    if isinstance(config, dict):
-        if config.get("class_name") == "DTypePolicy":
-            return "float32"
-        return {key: _as_float32(value, key) for key, value in config.items()}
-    if isinstance(config, list | tuple):
-        return type(config)(_as_float32(value) for value in config)
-    return "float32" if key == "dtype" and config in _OTHER_FLOATS else config
+def _is_plain(model):
+    return type(model).__module__.startswith("keras.") and not model.compiled

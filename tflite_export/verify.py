@@ -7,7 +7,7 @@ from tflite_export.predict import predict
 from tflite_export.report import OutputCheck
 
 MAX_SAMPLES = 32
-# In units of the standard deviation of Keras's outputs.
+# In the unit of `_unit`.
 FLOAT32_TOLERANCE = 1e-3
 
 
@@ -23,6 +23,7 @@ def keras_outputs(model, samples):
 
     Raises:
         RuntimeError: If an output is not finite.
+        ValueError: If an output has not one row for each sample.
     """
     import keras
 
@@ -31,7 +32,13 @@ def keras_outputs(model, samples):
         tensors = [keras.ops.convert_to_tensor(x[:MAX_SAMPLES]) for x in samples]
         outputs = call_flat(model, tensors)
     outputs = [keras.ops.convert_to_numpy(output) for output in outputs]
+    count = len(tensors[0])
     for name, values in zip(output_names(model), outputs, strict=True):
+        if values.shape[:1] != (count,):
+            raise ValueError(
+                "Outputs must have one row for each sample. Received: output "
+                f"'{name}' of shape {values.shape} for {count} samples"
+            )
         if not np.isfinite(values).all():
             raise RuntimeError(
                 f"Keras's output '{name}' holds NaN or infinity, so nothing can be "
@@ -49,17 +56,19 @@ def verify(path, inputs, samples, expected, quantization):
         inputs: A list of `ModelInput`.
         samples: One array for each input.
         expected: A dict of Keras's outputs by name.
-        quantization: None holds the file to 1e-3 standard deviations.
+        quantization: None holds the file to 1e-3 of the outputs' unit: their standard
+            deviation, or a thousandth of their largest magnitude where that is more.
 
     Returns:
         A tuple of `OutputCheck`.
 
     Raises:
-        RuntimeError: If the outputs are not finite, or for float32 differ by more.
+        RuntimeError: If the file cannot be run, its outputs are not finite, or for
+            float32 differ by more.
     """
     count = len(next(iter(expected.values())))
     feeds = {x.name: array[:count] for x, array in zip(inputs, samples, strict=True)}
-    actual = predict(path, feeds)
+    actual = _predict(path, feeds, quantization)
     if len(expected) == 1:
         actual = dict.fromkeys(expected, actual)
     checks = tuple(_compare(name, expected[name], actual[name]) for name in expected)
@@ -67,10 +76,25 @@ def verify(path, inputs, samples, expected, quantization):
         if quantization is None and check.largest_difference > FLOAT32_TOLERANCE:
             raise RuntimeError(
                 f"LiteRT's output '{check.name}' differs from Keras's by "
-                f"{check.largest_difference:.1e} of its standard deviation; at most "
+                f"{check.largest_difference:.1e} of its standard deviation (or of a "
+                "thousandth of its largest magnitude, where that is more); at most "
                 f"{FLOAT32_TOLERANCE:.0e} is allowed."
             )
     return checks
+
+
+def _predict(path, feeds, quantization):
+    try:
+        return predict(path, feeds)
+    except ValueError as error:
+        hint = (
+            " Activations that are 0 for all of `representative_data` have no scale in "
+            "int8: pass data that reach them, or choose 'dynamic'."
+        )
+        raise RuntimeError(
+            f"LiteRT cannot run the converted file: {error.__cause__ or error}."
+            + (hint if quantization == "int8" else "")
+        ) from error
 
 
 def _compare(name, expected, actual):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tflite_export.causes import cause_of
 from tflite_export.graph import ModelInput
 from tflite_export.quantize import Settings
 
@@ -42,16 +43,17 @@ def _read_arrays(path):
 def _load(path):
     import keras
 
+    import keras_dprp  # noqa: F401  registers the factorised layers
+
     try:
         # Safe: the file was written by the process that asks.
         return keras.saving.load_model(path, compile=False, safe_mode=False)
     except Exception as error:
-        # Keras gives the cause last, between two dumps of the configuration.
-        reason = str(error).rpartition("Exception encountered: ")[2].partition(". ")[0]
         raise ValueError(
-            "The converting process cannot load the model, as it knows no layers of "
-            "your own. Save the model, load it with KERAS_BACKEND=tensorflow where "
-            f"its layers are defined, and export it there. Received: {reason}"
+            "The converting process cannot load the model, as it knows no layers or "
+            "functions of your own. Save the model, load it with "
+            "KERAS_BACKEND=tensorflow where its layers are defined, and export it "
+            f"there. Received: {cause_of(error)}"
         ) from error
 
 

@@ -1,7 +1,9 @@
 """`python -m tflite_export`."""
 
+import os
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -50,6 +52,28 @@ def test_npz_names_the_inputs(tmp_path, capsys):
     assert "on 6 samples" in capsys.readouterr().out
 
 
+class Own(layers.Layer):
+    def call(self, inputs):
+        return inputs
+
+
+def make_bad_files(folder):
+    """Files of all kinds in a folder, the current one; one of them is good."""
+    keras.Sequential([keras.Input((4,)), layers.Dense(2)]).save("model.keras")
+    keras.Sequential([keras.Input((4,)), Own()]).save("own.keras")
+    np.save("images.npy", np.zeros((2, 3)))
+    os.mkfifo("pipe")
+    for name in ("text.keras", "text.npy"):
+        (folder / name).write_text("not what the name says")
+    for name in ("empty.keras", "empty.npy", "empty.npz"):
+        (folder / name).touch()
+    content = (folder / "model.keras").read_bytes()
+    for name in ("half.keras", "half.npz"):
+        (folder / name).write_bytes(content[: len(content) // 2])
+    with zipfile.ZipFile("zip.keras", "w") as archive:
+        archive.writestr("a.txt", "no model")
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
@@ -60,32 +84,113 @@ def test_npz_names_the_inputs(tmp_path, capsys):
         (["images.npy", "m.tflite"], "must be a .keras file"),
         (["model.keras", "missing/m.tflite"], "folder that exists"),
         (["model.keras", "m.tflite", "--quantization", "int4"], "'int4'"),
-        (["model.keras", "m.tflite", "--quantization", "int8"], "representative_data"),
+        (
+            ["model.keras", "m.tflite", "--quantization", "int8"],
+            "--representative-data",
+        ),
+        (["model.keras", "m.tflite", "--io-dtype", "int8"], "--io-dtype int8 needs"),
+        (["empty.keras", "m.tflite"], "'empty.keras', which is empty"),
+        (["half.keras", "m.tflite"], "'half.keras', which is empty, damaged"),
+        (["zip.keras", "m.tflite"], "config.json"),
+        (["own.keras", "m.tflite"], "Could not locate class 'Own'. The command line"),
+        (["model.keras", "m.tflite", "--representative-data", "empty.npy"], "No data"),
+        (["model.keras", "m.tflite", "--representative-data", "empty.npz"], "No data"),
+        (["model.keras", "m.tflite", "--representative-data", "half.npz"], "zip file"),
+        (["model.keras", "pipe"], "FILE must be a regular file. Received: 'pipe'"),
         (["model.keras", "m.tflite", "--runs", "3"], "--runs means nothing without"),
         (["model.keras", "m.tflite", "--representative-data", "no.npy"], "'no.npy'"),
         (["model.keras", "m.tflite", "--representative-data", "text.npy"], "text.npy"),
-        (["model.keras", "m.tflite", "--representative-data", "images.npy"], "shape"),
+        (
+            ["model.keras", "m.tflite", "--representative-data", "images.npy"],
+            "--representative-data for input 'input_layer' must",
+        ),
         (["--benchmark"], "required: FILE"),
         (["--benchmark", "missing.tflite"], "Received: 'missing.tflite'"),
         (["--benchmark", "text.keras"], "Received: 'text.keras'"),
         (["--benchmark", "a.tflite", "--quantization", "int8"], "means nothing with"),
-        (["--benchmark", "a.tflite", "--runs", "0"], "`runs` must be an int"),
+        (["--benchmark", "a.tflite", "--runs", "0"], "--runs must be an int"),
         (["--benchmark", "a.tflite", "--threads", "x"], "invalid int"),
     ],
 )
 def test_bad_input_is_one_line(arguments, match, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    keras.Sequential([keras.Input((4,)), layers.Dense(2)]).save("model.keras")
-    np.save("images.npy", np.zeros((2, 3)))
-    for name in ("text.keras", "text.npy"):
-        (tmp_path / name).write_text("not what the name says")
+    make_bad_files(tmp_path)
     before = set(tmp_path.iterdir())
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     out, err = capsys.readouterr()
     assert (stop.value.code, out) == (2, "")
     assert err.count("\n") == 1 and err.endswith("\n") and match in err
+    assert len(err) < 400
     assert set(tmp_path.iterdir()) == before
+
+
+@ON_TENSORFLOW_ONLY
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["m.keras", "no/m.tflite"], "folder that exists"),
+        (["m.keras", "m.tflite", "--io-dtype", "int8"], "--io-dtype int8 needs"),
+        (["m.keras", "m.tflite", "--quantization", "int8"], "--representative-data"),
+        (["m.keras", "m.tflite"], "'m.keras', which is empty"),
+    ],
+)
+def test_bad_input_is_seen_before_anything_is_loaded(arguments, match, tmp_path):
+    (tmp_path / "m.keras").touch()
+    code = (
+        "import sys\n"
+        "from tflite_export.__main__ import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "finally:\n"
+        "    print({'keras', 'tensorflow', 'jax'} & set(sys.modules))\n"
+    )
+    done = run_code(code, tmp_path)
+    assert (done.returncode, done.stdout) == (2, "set()\n")
+    assert match in done.stderr
+
+
+@ON_TENSORFLOW_ONLY
+@pytest.mark.parametrize("name", ["tensorflow", "ai_edge_quantizer"])
+def test_missing_package_is_told_before_anything_else(name, tmp_path):
+    code = (
+        "import sys\n"
+        f"sys.modules['{name}'] = None\n"
+        "from tflite_export.__main__ import main\n"
+        "main(['missing.keras', 'm.tflite'])\n"
+    )
+    done = run_code(code, tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert name in done.stderr and 'pip install "keras-dprp[export]"' in done.stderr
+
+
+def run_code(code, folder):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )
+
+
+def test_loop_is_refused_in_options(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    keras.Sequential([keras.Input((5, 3)), layers.LSTM(4)]).save("m.keras")
+    np.save("x.npy", np.zeros((4, 5, 3)))
+    data = ["--representative-data", "x.npy"]
+    with pytest.raises(SystemExit):
+        main(["m.keras", "m.tflite", "--quantization", "int8", *data])
+    assert "or use --quantization dynamic" in capsys.readouterr().err
+
+
+@ON_TENSORFLOW_ONLY
+def test_help_describes_every_option(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for word in ("float16: weights", "of an int8 file's inputs", "default: 50"):
+        assert word in text
 
 
 def test_bad_input_of_the_process():
@@ -112,4 +217,4 @@ def test_benchmark_needs_neither_keras_nor_tensorflow(small_file):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("set()\n")
-    assert "p95 ms" in done.stdout and "1.00" in done.stdout
+    assert "p95" in done.stdout and "1.00" in done.stdout

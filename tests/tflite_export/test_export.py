@@ -20,6 +20,14 @@ same_everywhere = pytest.mark.skipif(
 )
 
 
+class Functional(keras.Model):
+    """A class of the user's own around a graph."""
+
+
+class Chain(keras.Sequential):
+    pass
+
+
 class UserLayer(layers.Layer):
     def call(self, inputs):
         return 2 * inputs
@@ -28,11 +36,6 @@ class UserLayer(layers.Layer):
 def difference(actual, expected):
     expected = np.asarray(expected, "float64")
     return np.abs(actual - expected).max() / expected.std()
-
-
-def dtypes(path):
-    interpreter = Interpreter(model_path=str(path))
-    return {np.dtype(t["dtype"]).name for t in interpreter.get_tensor_details()}
 
 
 BLOCKS = st.fixed_dictionaries(
@@ -99,6 +102,41 @@ def test_factorized_model_is_folded(classifier, images, run_litert, tmp_path):
     assert difference(outputs, expected) <= 1e-4
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_factorized_layer_in_a_wrapper_stays_as_it_is(others, run_litert, tmp_path):
+    path = tmp_path / "model.tflite"
+    inputs = x = keras.Input((4, 16), name="x")
+    for _ in range(others):
+        x = keras_dprp.SVDDense(16, rank=2)(x)
+    hidden = keras_dprp.SVDDense(16, rank=2, activation="relu")
+    model = keras.Model(inputs, layers.TimeDistributed(hidden, name="y")(x))
+    tflite_export.export(model, path, verbose=False)
+    data = np.random.default_rng(0).normal(size=(5, 4, 16)).astype("float32")
+    expected = model.predict(data, verbose=0)
+    assert difference(run_litert(path, x=data)["y"], expected) <= 1e-4
+
+
+@pytest.mark.parametrize("factorized", [False, True])
+def test_own_class_of_a_graph(factorized, run_litert, tmp_path, recwarn):
+    """Neither the class nor what it is trained with takes part in its outputs."""
+    path = tmp_path / "model.tflite"
+    inner_input = keras.Input((16,))
+    inner = Functional(inner_input, layers.Dense(16, "relu")(inner_input))
+    chain = Chain([keras.Input((16,)), layers.Dense(16, "tanh")])
+    inputs = keras.Input((16,), name="x")
+    model = Functional(inputs, layers.Dense(3, name="y")(chain(inner(inputs))))
+    if factorized:
+        model = keras_dprp.factorize(model, rank=2)
+    for each in (model, inner):
+        each.compile("adam", loss=lambda y, out: keras.ops.mean(y - out, -1))
+    tflite_export.export(model, path, verbose=False)
+    x = np.random.default_rng(0).normal(size=(5, 16)).astype("float32")
+    expected = keras.ops.convert_to_numpy(model(x))
+    assert difference(run_litert(path, x=x)["y"], expected) <= 1e-4
+    assert model.compiled and inner.compiled
+    assert not [str(each.message) for each in recwarn if each.category is UserWarning]
+
+
 @same_everywhere
 def test_nested_factorized_model_is_folded(tmp_path):
     inner = keras.Sequential([keras.Input((32,)), layers.Dense(32, name="inner")])
@@ -106,51 +144,6 @@ def test_nested_factorized_model_is_folded(tmp_path):
     factorized = keras_dprp.factorize(model, filters="inner", rank=2)
     report = tflite_export.export(factorized, tmp_path / "m.tflite", verbose=False)
     assert report.operations["FULLY_CONNECTED"] == 3
-
-
-@pytest.mark.parametrize(
-    "quantization", [pytest.param("float16", marks=same_everywhere), "dynamic", "int8"]
-)
-def test_quantized_file_is_small_and_near(
-    quantization, classifier, images, run_litert, tmp_path
-):
-    path = tmp_path / "model.tflite"
-    report = tflite_export.export(classifier, path, quantization, images, verbose=False)
-    share = {"float16": 0.65, "dynamic": 0.45, "int8": 0.45}[quantization]
-    assert path.stat().st_size < share * 4 * classifier.count_params()
-    actual = run_litert(path, image=images[:32])["classes"]
-    expected = classifier.predict(images[:32], verbose=0)
-    assert difference(actual, expected) < 0.3
-    assert report.quantization == quantization
-    assert report.largest_difference == pytest.approx(
-        difference(actual, expected), rel=0.01
-    )
-
-
-@same_everywhere
-def test_dynamic_quantizes_small_kernels(tmp_path):
-    path = tmp_path / "model.tflite"
-    model = keras.Sequential([keras.Input((8,)), layers.Dense(4)])
-    tflite_export.export(model, path, "dynamic", verbose=False)
-    tensors = Interpreter(model_path=str(path)).get_tensor_details()
-    (kernel,) = (tensor for tensor in tensors if tuple(tensor["shape"]) == (4, 8))
-    assert kernel["dtype"] == np.int8
-
-
-@pytest.mark.parametrize(
-    "io_dtype", [pytest.param("int8", marks=same_everywhere), "uint8"]
-)
-def test_integer_inputs_and_outputs(io_dtype, classifier, images, run_litert, tmp_path):
-    path = tmp_path / "model.tflite"
-    tflite_export.export(
-        classifier, path, "int8", images, io_dtype=io_dtype, verbose=False
-    )
-    assert "float32" not in dtypes(path)
-    interpreter = Interpreter(model_path=str(path))
-    ends = interpreter.get_input_details() + interpreter.get_output_details()
-    assert [np.dtype(tensor["dtype"]).name for tensor in ends] == [io_dtype] * 2
-    actual = run_litert(path, image=images[:32])["classes"]
-    assert difference(actual, classifier.predict(images[:32], verbose=0)) < 0.3
 
 
 @pytest.mark.parametrize(
@@ -180,6 +173,40 @@ def test_several_inputs_and_outputs(form, run_litert, tmp_path):
         assert difference(actual[name], expected[name]) < 0.1
 
 
+@pytest.mark.parametrize("names", ["in the file", "in Keras", "keys"])
+def test_names_of_inputs(names, tmp_path):
+    """Keras warns of such a model once; an export adds no warning."""
+    left, right = keras.Input((3,), name="left-1"), keras.Input((5,), name="right 2")
+    both = layers.Concatenate()([left, right])
+    with pytest.warns(UserWarning, match="must match the names"):
+        model = keras.Model({"r": right, "l": left}, layers.Dense(2)(both))
+    keys = {
+        "in the file": ("left_1", "right_2"),
+        "in Keras": ("left-1", "right 2"),
+        "keys": ("l", "r"),
+    }[names]
+    data = dict(zip(keys, (np.ones((6, 3)), np.ones((6, 5))), strict=True))
+    path = tmp_path / "model.tflite"
+    report = tflite_export.export(model, path, representative_data=data, verbose=False)
+    assert report.samples == 6
+    with pytest.raises(ValueError, match="inputs' names"):
+        mixed = {"left_1": np.ones((6, 3)), "r": np.ones((6, 5))}
+        tflite_export.export(model, path, representative_data=mixed)
+
+
+@same_everywhere
+def test_only_what_is_used_is_read(tmp_path):
+    """Whole data sets are given, of which 32 samples are compared."""
+    path = tmp_path / "model.tflite"
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    data = np.random.default_rng(0).normal(size=(40, 4))
+    data[32:] = np.nan
+    report = tflite_export.export(model, path, "dynamic", data, verbose=False)
+    assert report.samples == 32
+    with pytest.raises(ValueError, match="must be finite"):
+        tflite_export.export(model, path, "int8", data)
+
+
 @same_everywhere
 def test_shared_nested_model(run_litert, tmp_path):
     path = tmp_path / "model.tflite"
@@ -191,47 +218,6 @@ def test_shared_nested_model(run_litert, tmp_path):
     x = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
     (outputs,) = run_litert(path, x=x).values()
     assert difference(outputs, model.predict(x, verbose=0)) <= 1e-4
-
-
-@pytest.mark.parametrize(
-    "dtype",
-    [
-        "mixed_float16",
-        pytest.param("mixed_bfloat16", marks=same_everywhere),
-        pytest.param("float16", marks=same_everywhere),
-    ],
-)
-def test_half_precision_becomes_float32(dtype, run_litert, tmp_path):
-    def build(dtype):
-        inner = keras.Sequential([layers.Dense(6, "relu", dtype=dtype)])
-        return keras.Sequential(
-            [
-                keras.Input((4, 8), name="x", dtype="float32"),
-                layers.TimeDistributed(layers.Dense(8, dtype=dtype), dtype=dtype),
-                inner,
-                layers.Dense(3, dtype=dtype, name="y"),
-            ]
-        )
-
-    path = tmp_path / "model.tflite"
-    half, full = build(dtype), build("float32")
-    full.set_weights(half.get_weights())
-    tflite_export.export(half, path, verbose=False)
-    assert not dtypes(path) & {"float16", "bfloat16"}
-    x = np.random.default_rng(0).normal(size=(5, 4, 8)).astype("float32")
-    assert difference(run_litert(path, x=x)["y"], full.predict(x, verbose=0)) <= 1e-4
-    assert half.layers[-1].dtype_policy.name == dtype
-
-
-def test_half_precision_keeps_state_that_is_no_weight(images, run_litert, tmp_path):
-    """Normalization computes what it subtracts from its weights, once."""
-    path = tmp_path / "model.tflite"
-    scale = layers.Normalization(dtype="mixed_float16", name="y")
-    scale.adapt(5 * images + 3)
-    model = keras.Sequential([keras.Input((8, 8, 3), name="x"), scale])
-    tflite_export.export(model, path, verbose=False)
-    outputs = run_litert(path, x=images[:4])["y"]
-    assert difference(outputs, model.predict(images[:4], verbose=0)) < 0.01
 
 
 @same_everywhere

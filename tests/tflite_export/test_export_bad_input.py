@@ -89,6 +89,7 @@ def test_quantization(arguments, match, classifier, refuse):
         ),
         (np.zeros((0, 8, 8, 3)), ValueError, r"\(0, 8, 8, 3\)"),
         (np.full(SHAPE, np.nan), ValueError, "finite"),
+        (np.full(SHAPE, 1e39), ValueError, "finite. .* more than float32 holds"),
         (np.full(SHAPE, "a"), TypeError, "casts to float32"),
         (np.zeros(SHAPE, "complex64"), TypeError, "complex64"),
         ("images.npy", TypeError, "type str"),
@@ -132,10 +133,48 @@ def test_float_data_for_integer_input(refuse):
 
 
 @pytest.mark.parametrize(
+    ("dtype", "values", "match"),
+    [
+        ("int32", [0, 2**31], "fit int32. Received: values from 0 to 2147483648"),
+        ("int32", [-(2**31) - 1, 0], "fit int32. Received: values from -2147483649"),
+        ("uint8", [-1, 3], "fit uint8. Received: values from -1 to 3"),
+    ],
+)
+def test_integers_that_do_not_fit(dtype, values, match, refuse):
+    inputs = keras.Input((1,), dtype=dtype)
+    model = keras.Model(inputs, keras.ops.cast(inputs, "float32"))
+    data = np.array(values)[:, None]
+    refuse(ValueError, match, model, representative_data=data)
+
+
+def test_stateful_layers_are_named_and_left_alone(refuse):
+    inner = keras.Sequential(
+        [keras.Input(batch_shape=(1, 3, 4)), layers.GRU(2, stateful=True, name="inner")]
+    )
+    inputs = keras.Input(batch_shape=(1, 3, 4))
+    lstm = layers.LSTM(2, stateful=True, name="outer")
+    model = keras.Model(inputs, layers.Add()([lstm(inputs), inner(inputs)]))
+    model(np.ones((1, 3, 4), "float32"))
+    before = [keras.ops.convert_to_numpy(value) for value in model.variables]
+    refuse(ValueError, r"stateful .*Received: \['outer', 'inner'\]", model)
+    for old, new in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(new), old)
+
+
+@pytest.mark.parametrize("axis", [None, 0])
+def test_output_without_samples(axis, refuse):
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.ops.sum(layers.Dense(3)(inputs), axis))
+    shape = r"\(\)" if axis is None else r"\(3,\)"
+    refuse(ValueError, f"one row for each sample. .*'sum' of shape {shape}", model)
+
+
+@pytest.mark.parametrize(
     ("path", "match"),
     [
         ("missing/model.tflite", "folder that exists. Received: .*missing"),
-        ("", "must be a file. Received: .* a folder"),
+        ("", "must be a regular file. Received: .* a folder"),
+        ("a\0b.tflite", "must not hold a NUL. Received: .*b.tflite"),
         # Root may write anywhere, but no file can have this name.
         (f"{'n' * 300}.tflite", "cannot be written: File name too long"),
     ],
@@ -161,6 +200,16 @@ def test_loop_cannot_be_int8(refuse):
     refuse(ValueError, "WHILE", model, quantization="int8", representative_data=data)
 
 
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="The same on every backend.")
+def test_int8_of_dead_activations(refuse):
+    dead = keras.initializers.Constant(-100.0)
+    hidden = layers.Dense(3, "relu", bias_initializer=dead)
+    model = keras.Sequential([keras.Input((8,)), hidden, layers.Dense(2)])
+    data = np.ones((4, 8))
+    match = "cannot run the converted file: .* 0 for all of `representative_data`"
+    refuse(RuntimeError, match, model, quantization="int8", representative_data=data)
+
+
 @pytest.mark.skipif(not ON_TENSORFLOW, reason="Needs a layer of its own.")
 def test_float32_that_differs_is_refused(refuse):
     model = keras.Sequential([keras.Input((4,)), Drifting(name="drift")])
@@ -183,6 +232,16 @@ def test_missing_extra_is_named(module, classifier, refuse, monkeypatch):
 def test_layer_that_cannot_be_loaded_elsewhere(refuse):
     model = keras.Sequential([keras.Input((4,)), Drifting()])
     refuse(ValueError, "KERAS_BACKEND=tensorflow .*'Drifting'", model)
+
+
+@pytest.mark.skipif(ON_TENSORFLOW, reason="No other process is used.")
+def test_process_does_not_import_from_the_current_folder(
+    classifier, tmp_path, monkeypatch
+):
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('of the same name')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    tflite_export.export(classifier, "model.tflite", verbose=False)
 
 
 @pytest.mark.skipif(ON_TENSORFLOW, reason="No other process is used.")

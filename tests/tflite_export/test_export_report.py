@@ -1,5 +1,6 @@
 """What the report says, and that nothing else is said."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -60,10 +61,51 @@ def test_difference_is_in_standard_deviations(images, tmp_path):
     assert small.agreement is None
 
 
+@same_everywhere
+@pytest.mark.parametrize("spread", [1e-4, 1.0])
+def test_difference_of_outputs_that_hardly_vary(spread, run_litert, tmp_path):
+    """Their unit is a thousandth of their magnitude, which is what floats round to."""
+    path = tmp_path / "m.tflite"
+    constant = keras.initializers.Constant(0.3)
+    dense = layers.Dense(1, kernel_initializer=constant, name="y")
+    model = keras.Sequential([keras.Input((1,), name="x"), dense])
+    x = 300 + spread * np.random.default_rng(0).normal(size=(32, 1)).astype("float32")
+    report = tflite_export.export(model, path, "float16", x, verbose=False)
+    expected = model.predict(x, verbose=0).astype("float64")
+    unit = max(expected.std(), 1e-3 * expected.max())
+    assert (unit > expected.std()) == (spread < 0.01)
+    largest = np.abs(run_litert(path, x=x)["y"] - expected).max() / unit
+    assert largest > 0.01
+    assert report.largest_difference == pytest.approx(largest, rel=1e-3)
+
+
+def test_far_off_is_warned_of(classifier, images, tmp_path):
+    """One sample far outside leaves the others a step or two of the 256."""
+    images[-1] *= 1e4
+    arguments = (classifier, tmp_path / "m.tflite", "int8", images)
+    with pytest.warns(UserWarning) as caught:
+        report = tflite_export.export(*arguments, verbose=False)
+    (message,) = (str(warning.message) for warning in caught)
+    assert f"by {report.mean_difference:.2f} of their standard deviation" in message
+    assert f"by {report.largest_difference:.2f} at most" in message
+    assert "`representative_data` typical inputs" in message
+    assert caught[0].filename == __file__
+
+
 def test_only_the_report_is_printed(classifier, tmp_path, capfd):
     report = tflite_export.export(classifier, tmp_path / "model.tflite")
     assert capfd.readouterr() == (f"{report}\n", "")
     assert "CONV_2D" in str(report) and f"{report.bytes:,} bytes" in str(report)
+
+
+@same_everywhere
+@pytest.mark.parametrize(
+    ("milliseconds", "text"), [(0.0123, "12.3 µs"), (1.0, "1.000 ms")]
+)
+def test_unit_of_latency(milliseconds, text, classifier, tmp_path):
+    report = tflite_export.export(classifier, tmp_path / "m.tflite", verbose=False)
+    report = dataclasses.replace(report, latency_ms=milliseconds)
+    assert f" {text} (median" in str(report)
 
 
 @same_everywhere

@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from tflite_export.benchmark import benchmark
+from tflite_export.benchmark import Timing, benchmark, timings_table
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="Keras takes no part in it."
@@ -27,6 +27,8 @@ def test_files_are_timed_in_order(small_file, tmp_path):
         ({"threads": 0}, "`threads` must be an int of 1 or more. Received: 0"),
         ({"runs": 2.5}, "`runs` must be an int of 1 or more. Received: 2.5"),
         ({"paths": []}, "list of files"),
+        ({"paths": 3}, "list of files. Received: 3"),
+        ({"threads": True}, "`threads` must be an int of 1 or more. Received: True"),
         ({"paths": "model.tflite"}, "list of files. Received: 'model.tflite'"),
         ({"paths": ["missing.tflite"]}, "Received: 'missing.tflite'"),
     ],
@@ -34,6 +36,19 @@ def test_files_are_timed_in_order(small_file, tmp_path):
 def test_bad_input(arguments, match, small_file):
     with pytest.raises(ValueError, match=match):
         benchmark(**{"paths": [small_file], **arguments})
+
+
+@pytest.mark.parametrize("path", [None, 3])
+def test_path_of_wrong_type(path):
+    with pytest.raises(TypeError, match=f"str or a path object. Received: {path}"):
+        benchmark([path])
+
+
+def test_units_in_table():
+    text = timings_table(
+        [Timing("a.tflite", 0.0123, 1.5, 1.0), Timing("b.tflite", 2.0, 3.0, 162.6)]
+    )
+    assert [word in text for word in ("12.3 µs", "1.500 ms", "2.000 ms")] == 3 * [True]
 
 
 def test_file_of_another_kind(tmp_path):

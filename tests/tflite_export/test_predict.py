@@ -67,7 +67,10 @@ LEFT, RIGHT = np.zeros((5, 3)), np.zeros((5, 2))
 @pytest.mark.parametrize(
     "inputs, match",
     [
-        (LEFT, r"each of \['left', 'right'\]. Received: ndarray"),
+        (LEFT, r"each of \['left', 'right'\]. Received: .* type ndarray"),
+        ([LEFT, RIGHT], "dict of arrays.* Received: .* type list"),
+        ({"left": LEFT + np.nan, "right": RIGHT}, "'left' must be finite"),
+        ({"left": LEFT + 1e39, "right": RIGHT}, "more than float32 holds"),
         ({"left": LEFT}, r"Received: \['left'\]"),
         ({"left": LEFT, "right": LEFT}, r"\(None, 2\).*Received: shape \(5, 3\)"),
         ({"left": LEFT, "right": RIGHT[:2]}, "as many samples"),
@@ -77,6 +80,32 @@ LEFT, RIGHT = np.zeros((5, 3)), np.zeros((5, 2))
 def test_bad_inputs(inputs, match, two_by_two):
     with pytest.raises(ValueError, match=match):
         tflite_export.predict(two_by_two[0], inputs)
+
+
+@pytest.mark.parametrize("array", ["text", [[0.0] * 4], 3, np.full((2, 4), "a")])
+def test_no_array_of_numbers(array, small_file):
+    with pytest.raises((TypeError, ValueError), match="`inputs` .*Received: an? "):
+        tflite_export.predict(small_file, {"input": array})
+
+
+@pytest.mark.parametrize("keep", [0, 10, 0.5])
+def test_damaged_file(keep, small_file, tmp_path):
+    content = small_file.read_bytes()
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content[: int(keep if keep >= 1 else keep * len(content))])
+    with pytest.raises(ValueError, match="LiteRT cannot load the file. Received"):
+        tflite_export.predict(path, np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, None])
+def test_threads(threads, small_file):
+    with pytest.raises(ValueError, match=f"`threads` .*Received: {threads}"):
+        tflite_export.predict(small_file, np.zeros((2, 4)), threads=threads)
+
+
+def test_path_of_wrong_type():
+    with pytest.raises(TypeError, match="path object. Received: None"):
+        tflite_export.predict(None, np.zeros((2, 4)))
 
 
 def test_missing_file(tmp_path):

@@ -1,0 +1,109 @@
+"""How long a training takes with DPRP and dense, one after the other in one process.
+
+    KERAS_BACKEND=jax python benchmarks/training_speed/run.py --images 50000
+
+ResNet-20 of `examples/cifar10.py` on noise, as what the images show costs no time.
+Events and compilations are included. Writes `results/NAME.json` beside this file.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
+
+import cifar10  # noqa: E402
+from environment import describe  # noqa: E402
+
+import keras_dprp as dprp  # noqa: E402
+
+MACS_KEPT = 0.3
+
+
+class EpochTimes(keras.callbacks.Callback):
+    """Seconds of each epoch; the event at its beginning included, where it is first."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds.append(round(time.perf_counter() - self._start, 3))
+
+
+def timed_fit(method, images, labels, epochs, jit_compile):
+    """Train once; a row of what it took."""
+    keras.utils.set_random_seed(0)
+    times = EpochTimes()
+    callbacks: list[keras.callbacks.Callback] = [times]
+    network = cifar10.build("resnet20", images.shape[1:], 10, images[:1000])
+    pruning = None
+    if method == "dprp":
+        network = dprp.factorize(network, filters="stage")
+        pruning = dprp.RankPruningCallback(MACS_KEPT, "macs", verbose=0)
+        callbacks.append(pruning)
+    inputs = keras.Input(images.shape[1:])
+    model = keras.Model(inputs, network(cifar10.ShiftAndFlip(0)(inputs)))
+    cifar10.compile_for(model, len(images), epochs)
+    model.jit_compile = jit_compile
+    start = time.perf_counter()
+    model.fit(
+        images,
+        labels,
+        batch_size=cifar10.BATCH,
+        epochs=epochs,
+        callbacks=callbacks,
+        verbose=0,
+    )
+    return {
+        "method": method,
+        "seconds": round(time.perf_counter() - start, 2),
+        "epoch_seconds": times.seconds,
+        "event_epochs": [e["epoch"] for e in pruning.history[1:]] if pruning else [],
+    }
+
+
+def main():
+    """Time both trainings and keep what they took."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("name", help="of the results file, e.g. jax-cpu")
+    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--no-jit", action="store_true", help="TensorFlow's graphs")
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (options.images, 32, 32, 3)).astype("uint8")
+    labels = rng.integers(0, 10, options.images).astype("uint8")
+    rows = [
+        timed_fit(method, images, labels, options.epochs, not options.no_jit)
+        for method in ("dense", "dprp")
+    ]
+    results = {
+        "model": "resnet20",
+        "images": options.images,
+        "epochs": options.epochs,
+        "batch": cifar10.BATCH,
+        "macs_kept": MACS_KEPT,
+        "jit_compile": not options.no_jit,
+        "runs": rows,
+        "ratio": round(rows[1]["seconds"] / rows[0]["seconds"], 3),
+        **describe(),
+    }
+    (HERE / "results").mkdir(exist_ok=True)
+    path = HERE / "results" / f"{options.name}.json"
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    print(f"{options.name}: DPRP took {results['ratio']:.2f} times as long as dense")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Models copied layer by layer, as plain float32 ones."""
+
+import contextlib
+import warnings
+
+import keras
+
+from keras_dprp.cloning import copy_state
+from keras_dprp.graph import graph_layers, is_graph
+from keras_dprp.resize import flatten_layers
+from tflite_export.causes import cause_of
+
+OTHER_FLOATS = ("float16", "bfloat16", "float64")
+
+
+def computes_otherwise(layer):
+    """Whether a layer computes, or keeps its weights, in another float than float32."""
+    return bool({layer.compute_dtype, layer.variable_dtype} & set(OTHER_FLOATS))
+
+
+def copy_float32(model):
+    """Copy a model, weights included, in float32 and without what it is trained with.
+
+    Functional and Sequential models become Keras's own, whatever class they were of.
+    The functions that layers hold (activations, Lambdas) are shared with the copy, as
+    a configuration would lose their closures.
+
+    Args:
+        model: A functional or a built Sequential model; nested ones included.
+
+    Raises:
+        ValueError: If a layer cannot be copied, or computes otherwise even then.
+    """
+    copies: dict[int, keras.Operation] = {}
+
+    def place(operation):
+        if id(operation) not in copies:
+            copies[id(operation)] = _copy(operation, place)
+        return copies[id(operation)]
+
+    with _float32_policy():
+        copy = place(model)
+    for layer in graph_layers(model):
+        if id(layer) in copies:
+            copy_state(layer, copies[id(layer)])
+    for layer in flatten_layers(copy):
+        if computes_otherwise(layer):
+            raise _cannot_be_copied(layer, "it sets its own dtype")
+    return copy
+
+
+@contextlib.contextmanager
+def _float32_policy():
+    """Float32 for the layers that layers make in their constructors."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _copy(operation, place):
+    if is_graph(operation):
+        return _copy_graph(operation, place)
+    if isinstance(operation, keras.Layer):
+        try:
+            return _copy_layer(operation, place)
+        except Exception as error:
+            raise _cannot_be_copied(
+                operation, f"{type(error).__name__}: {cause_of(error)}"
+            ) from error
+    if getattr(operation, "dtype", None) in OTHER_FLOATS:
+        return type(operation).from_config(_as_float32(operation.get_config()))
+    return operation
+
+
+def _copy_graph(model, place):
+    if isinstance(model, keras.Sequential):
+        layers = [_input_like(model.inputs[0]), *map(place, model.layers)]
+        return keras.Sequential(layers, name=model.name, trainable=model.trainable)
+    inputs = keras.tree.map_structure(_input_like, model.input)
+    copy = keras.models.clone_model(
+        keras.Model(model.input, model.output, name=model.name),
+        input_tensors=inputs,
+        clone_function=place,
+    )
+    copy.trainable = model.trainable
+    return copy
+
+
+def _input_like(tensor):
+    dtype = "float32" if tensor.dtype in OTHER_FLOATS else tensor.dtype
+    return keras.Input(batch_shape=tensor.shape, dtype=dtype, name=tensor.name)
+
+
+def _copy_layer(layer, place):
+    with warnings.catch_warnings():
+        # That a configuration with a lambda in it should not be saved.
+        warnings.simplefilter("ignore")
+        config = _as_float32(layer.get_config())
+    config |= {
+        key: _live(getattr(layer, key, None), value, place)
+        for key, value in config.items()
+    }
+    if isinstance(layer, keras.layers.Lambda):
+        if isinstance(config.get("output_shape"), dict):
+            config["output_shape"] = layer.compute_output_shape
+        return type(layer)(**config)
+    if type(layer).from_config.__func__ is keras.Layer.from_config.__func__:
+        return type(layer)(**config)
+    return _from_config(type(layer), config)
+
+
+def _live(value, serialized, place):
+    """What a layer holds in place of a configuration: a function, a layer's copy."""
+    if isinstance(value, keras.Layer):
+        return place(value)
+    if isinstance(value, list | tuple) and value and isinstance(serialized, list):
+        pairs = zip(value, serialized, strict=False)
+        return [_live(each, config, place) for each, config in pairs]
+    # A str may be the name of a function of Keras's or, by chance, of another one.
+    named = isinstance(serialized, dict | str) and not hasattr(value, "__self__")
+    return value if callable(value) and named else serialized
+
+
+def _from_config(layer_class, config):
+    """Construct a layer whose `from_config` wants configurations, not objects."""
+    scope: dict[str, _Finished] = {}
+
+    def wrap(value):
+        if isinstance(value, list):
+            return [wrap(each) for each in value]
+        if not callable(value):
+            return value
+        name = f"tflite_export>{len(scope)}"
+        scope[name] = _Finished(value)
+        return {"class_name": name, "registered_name": name, "config": {}}
+
+    wrapped = {key: wrap(value) for key, value in config.items()}
+    with keras.saving.custom_object_scope(scope):
+        return layer_class.from_config(wrapped)
+
+
+class _Finished:
+    """An object in the place of the class that Keras would make it with."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def from_config(self, config):
+        return self.value
+
+
+def _as_float32(config, key=None):
+    """A configuration with every dtype and policy in it float32, however deep."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return "float32"
+        return {key: _as_float32(value, key) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_as_float32(value) for value in config)
+    return "float32" if key == "dtype" and config in OTHER_FLOATS else config
+
+
+def _cannot_be_copied(layer, reason):
+    return ValueError(
+        "A model of mixed precision, or with a nested model of a class of your own, is "
+        "exported as a float32 copy, so each layer must be made anew from its "
+        "`get_config`. Give the layer a complete one, or build the model with dtype "
+        "'float32' and load the weights into it. "
+        f"Received: layer '{layer.name}' (of type {type(layer).__name__}): {reason}"
+    )
