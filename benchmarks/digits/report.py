@@ -25,16 +25,16 @@ def table(results):
             share(network, runs[0][0], "parameters", "{:,}"),
             share(network, runs[0][0], "macs", "{:,}"),
             share(network, runs[0][0], "bytes", "{:,} bytes"),
-            share(network, runs[0][0], "latency_ms", "{:.3f} ms"),
+            share(network, runs[0][0], "latency_ms", "{:.0f} µs", unit=1e-3),
             " / ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def share(network, dense, key, form):
+def share(network, dense, key, form, unit=1):
     """A figure and its ratio to the dense network's."""
-    return f"{form.format(network[key])} ({network[key] / dense[key]:.0%})"
+    return f"{form.format(network[key] / unit)} ({network[key] / dense[key]:.0%})"
 
 
 def caption(results):
