@@ -22,19 +22,19 @@ def table(results):
         cells = [
             network["network"],
             f"{network['accuracy']:.2%}",
-            share(network, runs[0][0], "parameters", "{:,}"),
-            share(network, runs[0][0], "macs", "{:,}"),
-            share(network, runs[0][0], "bytes", "{:,} bytes"),
-            share(network, runs[0][0], "latency_ms", "{:.0f} µs", unit=1e-3),
+            share(network, runs[0][0], "parameters", "{:,}".format),
+            share(network, runs[0][0], "macs", "{:,}".format),
+            share(network, runs[0][0], "bytes", "{:,} bytes".format),
+            share(network, runs[0][0], "latency_ms", lambda ms: f"{1e3 * ms:.0f} µs"),
             " / ".join(f"{100 * accuracy:.2f}" for accuracy in accuracies),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def share(network, dense, key, form, unit=1):
-    """A figure and its ratio to the dense network's."""
-    return f"{form.format(network[key] / unit)} ({network[key] / dense[key]:.0%})"
+def share(network, dense, key, form):
+    """A figure, as `form` writes it, and its ratio to the dense network's."""
+    return f"{form(network[key])} ({network[key] / dense[key]:.0%})"
 
 
 def caption(results):
