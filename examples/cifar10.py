@@ -35,7 +35,13 @@ PEAK_LEARNING_RATE = 0.1
 WEIGHT_DECAY = 5e-4
 VALIDATIONS = 20  # in one training
 SHIFT = 4  # pixels, at most, by which the training images are moved
-BLOCKS = {"resnet20": 3, "resnet32": 5, "resnet56": 9}  # in each of three stages
+# Filters of each stage, and how many blocks it has.
+STAGES = {
+    "resnet20": ((16, 32, 64), 3),
+    "resnet32": ((16, 32, 64), 5),
+    "resnet56": ((16, 32, 64), 9),
+    "resnet18": ((64, 128, 256, 512), 2),
+}
 OUT = Path(__file__).parent / "out" / "cifar10"
 
 
@@ -129,7 +135,7 @@ class ShiftAndFlip(layers.Layer):
 
 
 def build(model, shape, classes, images):
-    """ResNet-20, -32 or -56 as for CIFAR-10, from raw pixels to logits.
+    """ResNet-20, -32, -56 or -18 as for CIFAR-10, from raw pixels to logits.
 
     Pixels are standardised in the network by the statistics of the training images,
     so that a phone passes what its camera gives.
@@ -139,12 +145,16 @@ def build(model, shape, classes, images):
     x = layers.Rescaling((1 / std).tolist(), (-mean / std).tolist(), name="scale")(
         inputs
     )
-    x = convolution(x, 16, 1, "stem")
+    widths, blocks = STAGES[model]
+    x = convolution(x, widths[0], 1, "stem")
     x = layers.ReLU()(x)
-    for stage, filters in enumerate((16, 32, 64), start=1):
-        for block in range(1, BLOCKS[model] + 1):
+    # The wide network projects its shortcuts, the narrow ones have none to train.
+    shortcut = projection if model == "resnet18" else padding
+    for stage, filters in enumerate(widths, start=1):
+        for block in range(1, blocks + 1):
             strides = 2 if stage > 1 and block == 1 else 1
-            x = residual(x, filters, strides, f"stage{stage}_block{block}")
+            name = f"stage{stage}_block{block}"
+            x = residual(x, filters, strides, shortcut, name)
     x = layers.GlobalAveragePooling2D()(x)
     outputs = layers.Dense(classes, kernel_regularizer=weight_decay(), name="logits")(x)
     return keras.Model(inputs, outputs, name=model)
@@ -155,26 +165,36 @@ def weight_decay():
     return keras.regularizers.L2(WEIGHT_DECAY / 2)
 
 
-def residual(x, filters, strides, name):
-    """Two convolutions, and a shortcut without parameters."""
+def residual(x, filters, strides, shortcut, name):
+    """Two convolutions, and a shortcut past them."""
     y = convolution(x, filters, strides, f"{name}_a")
     y = layers.ReLU()(y)
     y = convolution(y, filters, 1, f"{name}_b")
     if strides > 1:
-        x = layers.AveragePooling2D(1, strides)(x)
-        missing = filters - x.shape[-1]
-        # Read as channels first, the last axis is one that can be padded.
-        x = layers.ZeroPadding2D(
-            ((0, 0), (missing // 2, missing - missing // 2)), "channels_first"
-        )(x)
+        x = shortcut(x, filters, strides, f"{name}_shortcut")
     return layers.ReLU()(layers.Add()([x, y]))
 
 
-def convolution(x, filters, strides, name):
-    """A 3 x 3 convolution and its normalisation."""
+def padding(x, filters, strides, name):
+    """Every other pixel, and empty channels on both sides: nothing to train."""
+    x = layers.AveragePooling2D(1, strides)(x)
+    missing = filters - x.shape[-1]
+    # Read as channels first, the last axis is one that can be padded.
+    return layers.ZeroPadding2D(
+        ((0, 0), (missing // 2, missing - missing // 2)), "channels_first", name=name
+    )(x)
+
+
+def projection(x, filters, strides, name):
+    """Every other pixel through a 1 x 1 convolution."""
+    return convolution(x, filters, strides, name, kernel_size=1)
+
+
+def convolution(x, filters, strides, name, kernel_size=3):
+    """A convolution and its normalisation."""
     x = layers.Conv2D(
         filters,
-        3,
+        kernel_size,
         strides,
         padding="same",
         use_bias=False,
@@ -307,7 +327,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
     parser.add_argument("--dataset", default="cifar10", help="its name in TFDS")
-    parser.add_argument("--model", choices=BLOCKS, default="resnet20")
+    parser.add_argument("--model", choices=STAGES, default="resnet20")
     parser.add_argument("--method", choices=("dense", "dprp"), default="dprp")
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)

@@ -134,8 +134,10 @@ def _check_options(settings):
 
 
 def _check_source(source):
-    if not (source.endswith(".keras") and Path(source).is_file()):
+    if not source.endswith(".keras"):
         raise ValueError(f"The model must be a .keras file. Received: '{source}'")
+    if not Path(source).is_file():
+        raise ValueError(f"There must be a file at each path. Received: '{source}'")
     if not zipfile.is_zipfile(source):
         raise ValueError(
             "The model must be a whole .keras file, a zip archive. "

@@ -213,10 +213,8 @@ class RankPruningCallback(keras.callbacks.Callback):
             for metric in METRICS
             if self.cost.now(metric)
         ]
-        smaller = any(ranks[id(layer)] < layer.rank for layer in self.layers)
-        if epoch == self.schedule.stop:
-            return smaller
-        return smaller and max(savings, default=0) >= SMALLEST_SAVING
+        saving = max(savings, default=0)
+        return saving > 0 if epoch == self.schedule.stop else saving >= SMALLEST_SAVING
 
     def _mark_minor_singular_values(self):
         """Tell the layers which rank the rule would keep at the end."""

@@ -184,6 +184,16 @@ def test_bases_are_orthonormal_after_an_event_without_new_ranks():
     assert errors[1] < 1e-5
 
 
+def test_lower_ranks_that_save_nothing_are_no_event():
+    model = factorized(perceptron())
+    # The smallest tail of a kernel that is dense after folding: 5 of 6 costs no less.
+    callback = dprp.RankPruningCallback(threshold=1e-3, start=1, stop=1, verbose=0)
+    train(model, [callback])
+    assert callback.history[-1]["parameters_kept"] == 1
+    assert len(callback.history) == 1
+    assert ranks(model) == [6, 4]
+
+
 def test_events_are_told_once(capsys):
     model = factorized(perceptron())
     callback = dprp.RankPruningCallback(0.5, start=1, stop=1)

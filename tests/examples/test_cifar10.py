@@ -48,6 +48,7 @@ def data(tmp_path):
         ("resnet20", 269_722, 40_551_040),
         ("resnet32", 464_154, 68_862_592),
         ("resnet56", 853_018, 125_485_696),
+        ("resnet18", 11_173_962, 555_422_720),
     ],
 )
 def test_networks_are_those_of_the_paper(model, parameters, macs, cifar10):
@@ -59,7 +60,7 @@ def test_networks_are_those_of_the_paper(model, parameters, macs, cifar10):
 
 def test_shortcuts_pass_half_the_pixels_and_add_empty_channels(cifar10):
     inputs = keras.Input((4, 4, 2))
-    outputs = cifar10.residual(inputs, 4, 2, "block")
+    outputs = cifar10.residual(inputs, 4, 2, cifar10.padding, "block")
     model = keras.Model(inputs, outputs)
     for weight in model.trainable_weights:
         if weight.name == "kernel":
@@ -176,7 +177,7 @@ def test_the_whole_line(data, tmp_path):
         (["--epochs=0"], "--epochs must be 1 or more. Received: 0"),
         (["--target=2"], "--target must be in (0, 1]"),
         (["--target=0.5", "--method=dense"], "goes with --method dprp"),
-        (["--model=resnet18"], "invalid choice: 'resnet18'"),
+        (["--model=resnet21"], "invalid choice: 'resnet21'"),
     ],
 )
 def test_bad_options(options, match, data, tmp_path):

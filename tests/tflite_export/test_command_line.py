@@ -82,6 +82,7 @@ def make_bad_files(folder):
         (["missing.keras", "m.tflite"], "Received: 'missing.keras'"),
         (["text.keras", "m.tflite"], "text.keras"),
         (["images.npy", "m.tflite"], "must be a .keras file"),
+        (["none.keras", "m.tflite"], "There must be a file at each path"),
         (["model.keras", "missing/m.tflite"], "folder that exists"),
         (["model.keras", "m.tflite", "--quantization", "int4"], "'int4'"),
         (
