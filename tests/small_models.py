@@ -14,14 +14,14 @@ def classification_data(shape=(6,), classes=4, samples=SAMPLES):
     return x, rng.integers(0, classes, samples)
 
 
-def perceptron():
-    """Two layers that can be factorised, with weights of falling spectra."""
+def perceptron(ratio=0.5):
+    """Two layers that can be factorised; singular values fall by `ratio`."""
     layers = [
         keras.Input((6,)),
         keras.layers.Dense(12, activation="tanh", name="hidden"),
         keras.layers.Dense(4, name="logits"),
     ]
-    return with_decaying_spectra(keras.Sequential(layers))
+    return with_decaying_spectra(keras.Sequential(layers), ratio)
 
 
 def convnet():
@@ -36,11 +36,11 @@ def convnet():
     return keras.Sequential(layers)
 
 
-def with_decaying_spectra(model):
-    """The model with kernels whose singular values halve from one to the next."""
+def with_decaying_spectra(model, ratio):
+    """The model with kernels whose singular values fall from one to the next."""
     for layer in model.layers:
         U, s, Vt = np.linalg.svd(np.asarray(layer.kernel), full_matrices=False)
-        layer.kernel.assign(U * (s[0] * 0.5 ** np.arange(len(s))) @ Vt)
+        layer.kernel.assign(U * (s[0] * ratio ** np.arange(len(s))) @ Vt)
     return model
 
 

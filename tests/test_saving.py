@@ -126,7 +126,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.fixture(params=OPTIMIZERS)
+@pytest.fixture
 def optimizer(request):
     """An optimizer; for one parameter under a global mixed precision policy."""
     policy = request.param if request.param == "mixed_float16" else "float32"
@@ -138,7 +138,11 @@ def optimizer(request):
 
 
 # Before the first event, between the two, after the last.
-@pytest.mark.parametrize("epoch", [0, 2, 4])
+SAVED = [("adam", 0), ("adam", 2), ("adam", 4)]
+SAVED += [(name, 2) for name in OPTIMIZERS if name != "adam"]
+
+
+@pytest.mark.parametrize("optimizer, epoch", SAVED, indirect=["optimizer"])
 def test_a_loaded_model_trains_on_as_if_never_saved(epoch, optimizer, tmp_path):
     path = tmp_path / "model.keras"
     model, then = saved_after(epoch, path, optimizer=optimizer)
@@ -292,10 +296,10 @@ def test_weight_decay_spares_bases_that_an_event_has_replaced():
 # Weights of another rank.
 
 RANKS = [(2, None), (None, 2), (1, 3)]
+BUILDS_AND_RANKS = [*((deep_perceptron, *each) for each in RANKS), (convnet, 1, 3)]
 
 
-@pytest.mark.parametrize("source_rank, rank", RANKS)
-@pytest.mark.parametrize("build", [deep_perceptron, convnet])
+@pytest.mark.parametrize("build, source_rank, rank", BUILDS_AND_RANKS)
 def test_weights_of_another_rank_load_into_a_trained_model(
     build, source_rank, rank, tmp_path
 ):
@@ -369,8 +373,7 @@ def test_weights_load_out_of_a_whole_model_file(tmp_path):
 # `set_weights`.
 
 
-@pytest.mark.parametrize("source_rank, rank", RANKS)
-@pytest.mark.parametrize("build", [deep_perceptron, convnet])
+@pytest.mark.parametrize("build, source_rank, rank", BUILDS_AND_RANKS)
 def test_weights_of_another_rank_can_be_set(build, source_rank, rank):
     source, model = trained(source_rank, build), trained(rank, build)
     model.set_weights(source.get_weights())
@@ -473,14 +476,15 @@ def training_with(callback, pruning_first, scores=None, epochs=EPOCHS):
     return model, logs
 
 
-PRUNING_FIRST = pytest.mark.parametrize(
-    "pruning_first", [True, False], ids=["pruning first", "pruning last"]
+@pytest.mark.parametrize(
+    "best_only, weights_only, pruning_first",
+    [
+        (False, False, True),
+        (False, True, False),
+        (True, False, False),
+        (True, True, True),
+    ],
 )
-
-
-@PRUNING_FIRST
-@pytest.mark.parametrize("weights_only", [False, True], ids=["models", "weights"])
-@pytest.mark.parametrize("best_only", [False, True], ids=["all", "best"])
 def test_every_checkpoint_gives_its_logged_metrics(
     best_only, weights_only, pruning_first, tmp_path
 ):
@@ -515,9 +519,11 @@ def test_every_checkpoint_gives_its_logged_metrics(
 # EarlyStopping.
 
 
-@PRUNING_FIRST
-@pytest.mark.parametrize("patience", [2, 100], ids=["stopped", "not stopped"])
-@pytest.mark.parametrize("best", [0, 2], ids=["before events", "between events"])
+@pytest.mark.parametrize(
+    "best, patience, pruning_first",
+    # Before the events or between them; stopped early or not.
+    [(0, 2, True), (0, 100, False), (2, 2, False), (2, 100, True)],
+)
 def test_early_stopping_restores_the_ranks_of_the_best_epoch(
     best, patience, pruning_first
 ):

@@ -149,6 +149,10 @@ def test_training_needs_no_tensorflow(data, tmp_path):
     assert (tmp_path / "out" / "model.keras").exists()
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="On JAX the tests of the paper's runner train, save and export.",
+)
 def test_the_whole_line(data, tmp_path):
     out = tmp_path / "out"
     options = ("--epochs=4", "--target=0.5", "--metric=macs", "--export")

@@ -108,7 +108,7 @@ def assert_drop_in(layer, inputs):
     st.sampled_from([None, 1, 0.5]),
     st.sampled_from(["spatial", "channel", "auto"]),
 )
-@hypothesis.settings(max_examples=30)
+@hypothesis.settings(max_examples=20)
 def test_conv2d(arguments, channels, rank, mode):
     inputs = conv_input(arguments, channels)
     layer = keras_dprp.SVDConv2D(**arguments, rank=rank, mode=mode)
