@@ -56,12 +56,12 @@ def rebuild(model, replace):
 
 
 def can_rebuild(model):
-    """Whether a copy of a graph does all that the model does.
+    """Whether a model is a graph, and a copy of it does all that the model does.
 
     A class with a constructor of its own becomes a plain functional or Sequential
     model: with it would go the training step that it may define.
     """
-    return _has_plain_constructor(model) or not overrides(model)
+    return is_graph(model) and (_has_plain_constructor(model) or not overrides(model))
 
 
 def copy_state(source, target):

@@ -13,7 +13,7 @@ from keras_dprp.cloning import (
     rebuild,
     twin_config,
 )
-from keras_dprp.graph import graph_layers, is_graph
+from keras_dprp.graph import check_is_model, graph_layers
 from keras_dprp.layers import SVDConv2D, SVDDense, SVDLayer, matrices
 from keras_dprp.layers.mode import choose_mode
 from keras_dprp.layers.rank_argument import check_rank
@@ -200,12 +200,8 @@ def _mode_of(layer, mode):
 
 
 def _check_model(model):
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "`model` must be a Keras model. "
-            f"Received: {model!r} (of type {type(model).__name__})"
-        )
-    if is_graph(model) and can_rebuild(model):
+    check_is_model(model)
+    if can_rebuild(model):
         return
     if isinstance(model, keras.Sequential) and not model.built:
         raise ValueError(

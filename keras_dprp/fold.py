@@ -1,11 +1,10 @@
 """A factorised model in, stock Keras layers with the same outputs out."""
 
-import keras
 import numpy as np
 from keras import ops
 
 from keras_dprp.cloning import can_rebuild, copy_activation_state, rebuild
-from keras_dprp.graph import graph_layers, is_graph
+from keras_dprp.graph import check_is_model, graph_layers
 from keras_dprp.layers import SVDConv2D, SVDLayer
 from keras_dprp.resize import flatten_layers
 
@@ -34,12 +33,8 @@ def fold(model):
     >>> plain = keras_dprp.fold(model)
     >>> plain.save("model.keras")
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "`model` must be a Keras model. "
-            f"Received: {model!r} (of type {type(model).__name__})"
-        )
-    if not is_graph(model) or not can_rebuild(model):
+    check_is_model(model)
+    if not can_rebuild(model):
         raise ValueError(
             "`model` must be a built functional or Sequential model: the layers "
             "inside a subclassed one cannot be replaced from outside. "

@@ -33,6 +33,15 @@ class _Probe(keras.Operation):
         return self.layer.compute_output_spec(*args, **kwargs)
 
 
+def check_is_model(model):
+    """Raise a TypeError unless `model` is a Keras model."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`model` must be a Keras model. "
+            f"Received: {model!r} (of type {type(model).__name__})"
+        )
+
+
 def is_graph(model):
     """Whether the layers and their order are known (functional, built Sequential)."""
     if overrides(model, "call"):

@@ -163,22 +163,17 @@ def test_a_sequential_model_built_by_its_first_call():
     assert_same_outputs(factorized, model)
 
 
-def test_a_frozen_layer_stays_frozen():
-    model = sequential()
-    model.get_layer("first").trainable = False
+@pytest.mark.parametrize(
+    "build, frozen, other",
+    [(sequential, "first", "second"), (nested, "functional", "outer_conv")],
+)
+def test_a_frozen_part_stays_frozen(build, frozen, other):
+    model = build()
+    model.get_layer(frozen).trainable = False
     factorized = dprp.factorize(model)
-    assert not factorized.get_layer("first").trainable
-    assert not factorized.get_layer("first").trainable_variables
-    assert factorized.get_layer("second").trainable
-
-
-def test_a_frozen_nested_model_stays_frozen():
-    model = nested()
-    model.get_layer("functional").trainable = False
-    factorized = dprp.factorize(model)
-    assert not factorized.get_layer("functional").trainable
-    assert not factorized.get_layer("functional").trainable_variables
-    assert factorized.get_layer("outer_conv").trainable
+    assert not factorized.get_layer(frozen).trainable
+    assert not factorized.get_layer(frozen).trainable_variables
+    assert factorized.get_layer(other).trainable
 
 
 @pytest.mark.parametrize("build", [sequential, nested])

@@ -26,11 +26,9 @@ def check_model(model):
     """Raise unless `model` is a functional or a built Sequential one, without state."""
     import keras
 
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "`model` must be a Keras model. "
-            f"Received: {model!r} (of type {type(model).__name__})"
-        )
+    from keras_dprp.graph import check_is_model
+
+    check_is_model(model)
     if isinstance(model, keras.Sequential):
         if not model.built:
             raise ValueError(
@@ -80,7 +78,14 @@ def _input_keys(model):
     names = [tensor.name for tensor in model.inputs]
     if isinstance(model, keras.Sequential) or not isinstance(model.input, dict):
         return names
-    paths = keras.tree.flatten_with_path(model.input)
+    return _keys(model.input)
+
+
+def _keys(structure):
+    """The path to each leaf of nested dicts, in Keras's order."""
+    import keras
+
+    paths = keras.tree.flatten_with_path(structure)
     return ["_".join(map(str, path)) for path, _ in paths]
 
 
@@ -91,8 +96,7 @@ def output_names(model):
     if isinstance(model, keras.Sequential):
         names = [model.layers[-1].name]
     elif isinstance(model.output, dict):
-        paths = keras.tree.flatten_with_path(model.output)
-        names = ["_".join(map(str, path)) for path, _ in paths]
+        names = _keys(model.output)
     else:
         names = model.output_names
     return _identifiers(names)

@@ -18,7 +18,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from experiments import (
@@ -41,17 +40,16 @@ def train(run, data, out):
     import keras
     from cifar10 import train as train_example
     from environment import describe
+    from epoch_times import EpochTimes
 
     import keras_dprp as dprp
 
     settings = settings_of(run, data)
-    epochs = EpochTimes()
+    times = EpochTimes()
     folder = out / f"{run_name(run)}-backup"
     resumed = folder.exists()
     backup = keras.callbacks.BackupAndRestore(str(folder))
-    network, results, _, pruning = train_example(
-        settings, [backup, keras.callbacks.LambdaCallback(**epochs.hooks())]
-    )
+    network, results, _, pruning = train_example(settings, [backup, times])
     dprp.fold(network).save(out / f"{run_name(run)}.keras")
     if pruning is not None and pruning.epoch_logs:
         dprp.plot_ranks(pruning).savefig(out / f"{run_name(run)}.png", dpi=100)
@@ -63,29 +61,12 @@ def train(run, data, out):
         **results,
         # Of an interrupted run, what was measured since it went on.
         "resumed": resumed,
-        "epoch_seconds": epochs.seconds,
+        "epoch_seconds": times.seconds,
         "peak_memory_bytes": peak_memory(),
         **describe(),
     }
     del row["data"]
     write_whole(out / f"{run_name(run)}.json", json.dumps(row))
-
-
-class EpochTimes:
-    """How long each epoch took, its pruning event and its compilations included."""
-
-    def __init__(self):
-        self.seconds = []
-
-    def hooks(self):
-        """Arguments of a `LambdaCallback`."""
-        return {"on_epoch_begin": self._begin, "on_epoch_end": self._end}
-
-    def _begin(self, epoch, logs):
-        self._start = time.perf_counter()
-
-    def _end(self, epoch, logs):
-        self.seconds.append(round(time.perf_counter() - self._start, 3))
 
 
 def peak_memory():

@@ -1,6 +1,6 @@
 """How long a training takes with DPRP and dense, one after the other in one process.
 
-    KERAS_BACKEND=jax python benchmarks/training_speed/run.py --images 50000
+    KERAS_BACKEND=jax python benchmarks/training_speed/run.py jax-gpu --images 50000
 
 ResNet-20 of `examples/cifar10.py` on noise, as what the images show costs no time.
 Events and compilations are included. Writes `results/NAME.json` beside this file.
@@ -21,24 +21,11 @@ sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
 
 import cifar10  # noqa: E402
 from environment import describe  # noqa: E402
+from epoch_times import EpochTimes  # noqa: E402
 
 import keras_dprp as dprp  # noqa: E402
 
 MACS_KEPT = 0.3
-
-
-class EpochTimes(keras.callbacks.Callback):
-    """Seconds of each epoch; the event at its beginning included, where it is first."""
-
-    def __init__(self):
-        super().__init__()
-        self.seconds = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._start = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(round(time.perf_counter() - self._start, 3))
 
 
 def timed_fit(method, images, labels, epochs, jit_compile):

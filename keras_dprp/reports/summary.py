@@ -5,13 +5,12 @@ import io
 import math
 from dataclasses import dataclass
 
-import keras
 import rich.box
 import rich.console
 import rich.table
 
 from keras_dprp.factorize import WITH_KERNEL, reason_left
-from keras_dprp.graph import is_graph, layer_calls
+from keras_dprp.graph import check_is_model, is_graph, layer_calls
 from keras_dprp.layers import SVDConv2D
 from keras_dprp.ranks.costs import NetworkCost, stock_macs
 from keras_dprp.resize import flatten_layers
@@ -98,11 +97,7 @@ def summary(model):
     >>> report.macs_kept
     0.31
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(
-            "`model` must be a Keras model. "
-            f"Received: {model!r} (of type {type(model).__name__})"
-        )
+    check_is_model(model)
     if not model.built:
         raise ValueError(
             "`model` must be built: give it a keras.Input, or call it on a batch of "
@@ -168,9 +163,10 @@ def _factorized_row(name, cost):
 def _stock_row(name, layer, macs, mode):
     kernel = layer.kernel if hasattr(layer, "kernel") else layer.depthwise_kernel
     parameters = sum(math.prod(v.shape) for v in layer.trainable_variables)
-    form = reason_left(layer, mode) or "not chosen"
     if macs is None:
         form, macs = "inside another layer, MACs not counted", 0
+    else:
+        form = reason_left(layer, mode) or "not chosen"
     return LayerRow(
         name,
         tuple(kernel.shape),

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from exported_files import ON_TENSORFLOW, difference, same_everywhere
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
@@ -11,13 +12,8 @@ from keras import layers
 import keras_dprp
 import tflite_export
 
-ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
-# Elsewhere every export starts a process, which takes seconds; what is the same on
-# every backend is then tested on TensorFlow alone.
+# Elsewhere every export starts a process, which takes seconds.
 EXAMPLES = 10 if ON_TENSORFLOW else 3
-same_everywhere = pytest.mark.skipif(
-    not ON_TENSORFLOW, reason="Tested on TensorFlow: the same on every backend."
-)
 
 
 class Functional(keras.Model):
@@ -31,11 +27,6 @@ class Chain(keras.Sequential):
 class UserLayer(layers.Layer):
     def call(self, inputs):
         return 2 * inputs
-
-
-def difference(actual, expected):
-    expected = np.asarray(expected, "float64")
-    return np.abs(actual - expected).max() / expected.std()
 
 
 BLOCKS = st.fixed_dictionaries(

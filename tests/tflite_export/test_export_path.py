@@ -9,16 +9,13 @@ import threading
 import keras
 import numpy as np
 import pytest
+from exported_files import same_everywhere
 from keras import layers
 
 import tflite_export
 from tflite_export.benchmark import benchmark
 from tflite_export.quiet import quiet
 from tflite_export.staging import staged
-
-same_everywhere = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="The same on every backend."
-)
 
 
 def times(scale):

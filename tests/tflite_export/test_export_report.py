@@ -8,13 +8,10 @@ import sys
 import keras
 import numpy as np
 import pytest
+from exported_files import same_everywhere
 from keras import layers
 
 import tflite_export
-
-same_everywhere = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="The same on every backend."
-)
 
 
 def test_report_tells_what_was_written(classifier, images, run_litert, tmp_path):

@@ -3,15 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
+from exported_files import difference, dtypes, same_everywhere
 from keras import layers
 
 import tflite_export
-
-same_everywhere = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="Tested on TensorFlow: the same on every backend.",
-)
 
 
 @pytest.fixture(autouse=True)
@@ -19,16 +14,6 @@ def policy():
     """Mixed precision of the whole process, as users set it."""
     yield keras.config.set_dtype_policy
     keras.config.set_dtype_policy("float32")
-
-
-def difference(actual, expected):
-    expected = np.asarray(expected, "float64")
-    return np.abs(actual - expected).max() / expected.std()
-
-
-def dtypes(path):
-    interpreter = Interpreter(model_path=str(path))
-    return {np.dtype(t["dtype"]).name for t in interpreter.get_tensor_details()}
 
 
 class Scale(layers.Layer):

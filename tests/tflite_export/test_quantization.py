@@ -4,24 +4,10 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from exported_files import difference, dtypes, same_everywhere
 from keras import layers
 
 import tflite_export
-
-same_everywhere = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="Tested on TensorFlow: the same on every backend.",
-)
-
-
-def difference(actual, expected):
-    expected = np.asarray(expected, "float64")
-    return np.abs(actual - expected).max() / expected.std()
-
-
-def dtypes(path):
-    interpreter = Interpreter(model_path=str(path))
-    return {np.dtype(t["dtype"]).name for t in interpreter.get_tensor_details()}
 
 
 @pytest.mark.parametrize(
