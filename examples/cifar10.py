@@ -33,7 +33,6 @@ BATCH = 250
 PEAK_LEARNING_RATE = 0.1
 # As an L2 term in the loss, which reaches the product of the factors, not s alone.
 WEIGHT_DECAY = 5e-4
-VALIDATIONS = 20  # in one training
 SHIFT = 4  # pixels, at most, by which the training images are moved
 # Filters of each stage, and how many blocks it has.
 STAGES = {
@@ -57,6 +56,8 @@ class Settings:
     seed: int = 0
     fraction: float = 1.0  # of the training images
     validate: bool = False
+    # How often in a training; every event makes Keras compile the next one anew.
+    validations: int = 20
     # Arguments of `factorize` and `RankPruningCallback`.
     factorize: dict = dataclasses.field(default_factory=dict)
     pruning: dict = dataclasses.field(default_factory=dict)
@@ -240,7 +241,7 @@ def train(settings, callbacks=()):
         epochs=settings.epochs,
         callbacks=list(callbacks),
         verbose=2,
-        validation_freq=validated(settings.epochs),
+        validation_freq=validated(settings.epochs, settings.validations),
     ).history
     seconds = time.perf_counter() - start
     # Not out of the history: a training that was restored at its end has none.
@@ -260,9 +261,9 @@ def train(settings, callbacks=()):
     return network, results, (training, test), pruning
 
 
-def validated(epochs):
+def validated(epochs, validations):
     """The epochs, counted from one, that end with a validation: the last is one."""
-    return list(range(epochs, 0, -max(epochs // VALIDATIONS, 1)))
+    return list(range(epochs, 0, -max(epochs // validations, 1)))
 
 
 def compile_for(model, images, epochs):

@@ -7,7 +7,7 @@
 Each training leaves a row, its folded network and a log in `--out`; `collect.py`, which
 needs TensorFlow and no GPU, exports the networks and appends the rows to
 `results.jsonl`. A run whose row is in either place is skipped; one that was interrupted
-goes on with its last whole epoch.
+goes on from its last backup.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from experiments import (
 
 # Of all GPU memory, shared by the jobs; JAX takes three quarters if nothing is said.
 GPU_SHARE = 0.9
+BACKUP_EVERY = 10  # epochs
 
 
 def train(run, data, out):
@@ -48,7 +49,7 @@ def train(run, data, out):
     times = EpochTimes()
     folder = out / f"{run_name(run)}-backup"
     resumed = folder.exists()
-    backup = keras.callbacks.BackupAndRestore(str(folder))
+    backup = backup_and_restore(folder)
     network, results, _, pruning = train_example(settings, [backup, times])
     dprp.fold(network).save(out / f"{run_name(run)}.keras")
     if pruning is not None and pruning.epoch_logs:
@@ -62,11 +63,42 @@ def train(run, data, out):
         # Of an interrupted run, what was measured since it went on.
         "resumed": resumed,
         "epoch_seconds": times.seconds,
+        "spectra": spectra(network),
         "peak_memory_bytes": peak_memory(),
         **describe(),
     }
     del row["data"]
     write_whole(out / f"{run_name(run)}.json", json.dumps(row))
+
+
+def backup_and_restore(folder):
+    """Keras's, but not after every epoch: on a GPU an epoch takes less than a second."""
+    import keras
+
+    class Backup(keras.callbacks.BackupAndRestore):
+        def on_epoch_end(self, epoch, logs=None):
+            if (epoch + 1) % BACKUP_EVERY == 0:
+                super().on_epoch_end(epoch, logs)
+
+    return Backup(str(folder))
+
+
+def spectra(network):
+    """Singular values of every kernel read in spatial mode, by layer name."""
+    import keras
+    import numpy as np
+
+    from keras_dprp.layers import matrices
+
+    result = {}
+    for layer in network.layers:
+        kernel = getattr(layer, "kernel", None)
+        if kernel is None or len(kernel.shape) != 4:
+            continue
+        matrix = matrices.to_matrix(keras.ops.convert_to_numpy(kernel), "spatial", 1)
+        s = np.linalg.svd(keras.ops.convert_to_numpy(matrix), compute_uv=False)
+        result[layer.name] = [float(f"{value:.4g}") for value in s]
+    return result
 
 
 def peak_memory():

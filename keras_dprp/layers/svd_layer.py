@@ -1,5 +1,7 @@
 """The base of factorised layers: a kernel held as U diag(s) Vᵀ."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -14,6 +16,7 @@ from keras_dprp.layers.spectral_initializer import SpectralInitializer
 
 # Below this share of the dense multiply-accumulates two convolutions beat one with
 # the merged kernel in training; above it the extra activation costs more than it saves.
+# On an accelerator it always does: arithmetic is cheap there, memory traffic is not.
 PAIR_PAYS_BELOW = 0.5
 
 
@@ -242,7 +245,7 @@ class SVDLayer(PenalizedLayer):
 
     def trains_as_pair(self):
         """Whether the forward pass in training uses both factors, or their product."""
-        return self._pair_share() <= PAIR_PAYS_BELOW
+        return not _on_accelerator() and self._pair_share() <= PAIR_PAYS_BELOW
 
     def _pair_share(self, rank=None):
         shape = self.built_input_shape
@@ -290,3 +293,11 @@ class SVDLayer(PenalizedLayer):
         """Variables by name, without those of a layer used as activation."""
         others = {id(v) for v in getattr(self.activation, "variables", ())}
         return {v.name: v for v in self.variables if id(v) not in others}
+
+
+@functools.cache
+def _on_accelerator():
+    """Whether Keras trains on a GPU or TPU; some backends cannot tell."""
+    if keras.backend.backend() not in ("jax", "tensorflow"):
+        return False
+    return not keras.distribution.list_devices()[0].startswith("cpu")
