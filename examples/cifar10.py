@@ -7,6 +7,8 @@ all test images.
     python examples/cifar10.py --data tfds --method dprp --epochs 100 --export
     KERAS_BACKEND=jax python examples/cifar10.py --data cifar10.npz --target 0.3
 
+A trained network given by `--teacher` teaches the new one beside the labels.
+
 An .npz holds `x_train`, `y_train`, `x_test`, `y_test`: uint8 images and labels. The
 report is about the test images; with `--validate` it is about a tenth of the training
 images, which are then left out of training: choose settings there.
@@ -34,6 +36,8 @@ PEAK_LEARNING_RATE = 0.1
 # As an L2 term in the loss, which reaches the product of the factors, not s alone.
 WEIGHT_DECAY = 5e-4
 SHIFT = 4  # pixels, at most, by which the training images are moved
+# With a teacher: how much of the loss is about its answers, and how soft these are.
+TEACHER_SHARE, TEMPERATURE = 0.5, 4.0
 # Filters of each stage, and how many blocks it has.
 STAGES = {
     "resnet20": ((16, 32, 64), 3),
@@ -58,6 +62,8 @@ class Settings:
     validate: bool = False
     # How often in a training; every event makes Keras compile the next one anew.
     validations: int = 20
+    # Path of a trained network with the same inputs and outputs; "" for none.
+    teacher: str = ""
     # Arguments of `factorize` and `RankPruningCallback`.
     factorize: dict = dataclasses.field(default_factory=dict)
     pruning: dict = dataclasses.field(default_factory=dict)
@@ -209,30 +215,43 @@ def convolution(x, filters, strides, name, kernel_size=3):
 # Training
 
 
-def train(settings, callbacks=()):
+def train(settings, callbacks=(), pruning_class=dprp.RankPruningCallback):
     """Train as the settings say.
 
     Args:
         settings: A `Settings`.
         callbacks: Further ones for `fit`.
+        pruning_class: What lowers the ranks.
 
     Returns:
         The trained network (no augmentation in it), a dict of results, the data (test
         images and labels last), and the callback that pruned, None for "dense".
     """
-    training, test = load(settings)
+    data = load(settings)
     keras.utils.set_random_seed(settings.seed)
-    classes = int(max(training[1].max(), test[1].max())) + 1
-    network = build(settings.model, training[0].shape[1:], classes, training[0])
-    pruning = None
+    network, pruning = build_for(settings, data), None
     if settings.method == "dprp":
         # The stem's kernel is small, and all that follows sees through it.
         network = dprp.factorize(network, filters="stage", **settings.factorize)
-        pruning = dprp.RankPruningCallback(**settings.pruning)
+        pruning = pruning_class(**settings.pruning)
         callbacks = [pruning, *callbacks]
-    images = keras.Input(network.input_shape[1:])
-    model = keras.Model(images, network(ShiftAndFlip(settings.seed)(images)))
-    compile_for(model, len(training[1]), settings.epochs)
+    results = fit(network, settings, data, callbacks)
+    results["ranks"] = [entry["ranks"] for entry in pruning.history] if pruning else []
+    return network, results, data, pruning
+
+
+def build_for(settings, data):
+    """The dense network that the settings name, untrained."""
+    (images, labels), (_, test_labels) = data
+    classes = int(max(labels.max(), test_labels.max())) + 1
+    return build(settings.model, images.shape[1:], classes, images)
+
+
+def fit(network, settings, data, callbacks):
+    """Train a network on augmented images; a dict of results."""
+    training, test = data
+    model = add_training_layers(network, settings)
+    compile_for(model, len(training[1]), settings)
     start = time.perf_counter()
     history = model.fit(
         *training,
@@ -244,21 +263,62 @@ def train(settings, callbacks=()):
         validation_freq=validated(settings.epochs, settings.validations),
     ).history
     seconds = time.perf_counter() - start
-    # Not out of the history: a training that was restored at its end has none.
-    measured = model.evaluate(*test, BATCH, verbose=0, return_dict=True)
-    costs = dprp.summary(network)
-    results = {
-        "accuracy": measured["accuracy"],
+    return {
         "history": history,
         "images": len(training[1]),
+        "seconds": seconds,
+        **measure(network, model, test),
+    }
+
+
+def measure(network, model, test):
+    """Test accuracy of a compiled model, and the cost of the network in it."""
+    # Not out of the history: a training that was restored at its end has none.
+    accuracy = model.evaluate(*test, BATCH, verbose=0, return_dict=True)["accuracy"]
+    costs = dprp.summary(network)
+    return {
+        "accuracy": accuracy,
         "parameters": costs.parameters,
         "macs": costs.macs,
         "parameters_kept": costs.parameters_kept,
         "macs_kept": costs.macs_kept,
-        "ranks": [entry["ranks"] for entry in pruning.history] if pruning else [],
-        "seconds": seconds,
     }
-    return network, results, (training, test), pruning
+
+
+def add_training_layers(network, settings):
+    """The network behind augmentation and, if there is one, beside its teacher."""
+    inputs = keras.Input(network.input_shape[1:])
+    images = ShiftAndFlip(settings.seed)(inputs)
+    logits = network(images)
+    if settings.teacher:
+        teacher = keras.saving.load_model(settings.teacher, compile=False)
+        logits = Distillation(teacher)(images, logits)
+    return keras.Model(inputs, logits)
+
+
+class Distillation(layers.Layer):
+    """Draws the logits of a network towards those of a teacher, in training.
+
+    References:
+        [Distilling the knowledge in a neural network](
+        https://arxiv.org/abs/1503.02531)
+    """
+
+    def __init__(self, teacher, **kwargs):
+        super().__init__(**kwargs)
+        # Within a layer, so that it does not count as a part of the network.
+        self.teacher = teacher
+        self.teacher.trainable = False
+
+    def call(self, images, logits, training=False):
+        if training:
+            answers = self.teacher(images, training=False) / TEMPERATURE
+            wanted = ops.stop_gradient(ops.log_softmax(answers))
+            given = ops.log_softmax(logits / TEMPERATURE)
+            divergence = ops.sum(ops.exp(wanted) * (wanted - given), axis=-1)
+            # Its gradient shrinks with the square of the temperature.
+            self.add_loss(TEACHER_SHARE * TEMPERATURE**2 * ops.mean(divergence))
+        return logits
 
 
 def validated(epochs, validations):
@@ -266,18 +326,19 @@ def validated(epochs, validations):
     return list(range(epochs, 0, -max(epochs // validations, 1)))
 
 
-def compile_for(model, images, epochs):
+def compile_for(model, images, settings):
     """SGD with momentum; the learning rate rises for an epoch, then falls to zero."""
     steps = -(-images // BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
         warmup_target=PEAK_LEARNING_RATE,
         warmup_steps=steps,
-        decay_steps=max((epochs - 1) * steps, 1),
+        decay_steps=max((settings.epochs - 1) * steps, 1),
     )
     model.compile(
         keras.optimizers.SGD(schedule, 0.9, nesterov=True, global_clipnorm=5.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss_weights=1 - TEACHER_SHARE if settings.teacher else None,
         metrics=["accuracy"],
         steps_per_execution=min(steps, 10),
     )
@@ -334,6 +395,7 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fraction", type=float, default=1.0, help="of the images")
     parser.add_argument("--validate", action="store_true", help="leave the test alone")
+    parser.add_argument("--teacher", default="", help="FILE.keras of a trained network")
     parser.add_argument("--target", type=float, help="share to keep")
     parser.add_argument(
         "--metric", choices=("parameters", "macs"), default="parameters"

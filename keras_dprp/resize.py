@@ -116,6 +116,12 @@ def apply(layers, changes):
         _forget_compiled_functions(model)
 
 
+def retrace(layer):
+    """Have the models that hold a layer compile anew what they have compiled."""
+    for model in _models.get(layer, ()):
+        _forget_compiled_functions(model)
+
+
 def load_factors(layer, factors):
     """Assign U, s and V of any rank to a layer, and fit its optimizers to them.
 

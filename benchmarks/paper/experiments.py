@@ -1,8 +1,10 @@
 """Settings files, runs and rows: what the scripts of this folder have in common.
 
 A settings file maps the name of an experiment to what all its seeds share: fields of
-`Settings` in `examples/cifar10.py` (with penalties as a dict from class to weight), and
-"seeds". A run is one seed of it. A row is a run with what came of it.
+`Settings` in `examples/cifar10.py` (with penalties as a dict from class to weight),
+"seeds", and, where it builds on another experiment, that one's name: "teacher", or
+"source", the trained network that a rival compresses. "variant" names a class of
+`variants.py`. A run is one seed of an experiment, a row a run with what came of it.
 """
 
 import dataclasses
@@ -34,6 +36,12 @@ def run_name(run):
     return f"{run['experiment']}-seed{run['seed']}"
 
 
+def needed(run):
+    """The name of the run whose network this one needs, None if it needs none."""
+    experiment = run.get("teacher") or run.get("source")
+    return run_name({**run, "experiment": experiment}) if experiment else None
+
+
 def rows(path):
     """The rows of a results file; none if it is not there yet."""
     if not path.exists():
@@ -47,8 +55,8 @@ def trained(out):
     return {path.stem: json.loads(path.read_text()) for path in paths}
 
 
-def settings_of(run, data):
-    """The `Settings` of the example."""
+def settings_of(run, data, out=OUT):
+    """The `Settings` of the example; networks that others trained are in `out`."""
     from cifar10 import Settings
 
     fields = {field.name for field in dataclasses.fields(Settings)}
@@ -57,6 +65,8 @@ def settings_of(run, data):
         name: penalties_of(value) if isinstance(value, dict) else value
         for name, value in run.get("factorize", {}).items()
     }
+    if run.get("teacher"):
+        arguments["teacher"] = str(out / f"{needed(run)}.keras")
     return Settings(data=str(data), **arguments)
 
 

@@ -7,7 +7,9 @@
 Each training leaves a row, its folded network and a log in `--out`; `collect.py`, which
 needs TensorFlow and no GPU, exports the networks and appends the rows to
 `results.jsonl`. A run whose row is in either place is skipped; one that was interrupted
-goes on from its last backup.
+goes on from its last backup. Runs that need the network of another one come last.
+
+Several small networks fill a GPU best under NVIDIA's Multi-Process Service.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from pathlib import Path
 from experiments import (
     OUT,
     RESULTS,
+    needed,
     planned,
     rows,
     run_name,
@@ -38,19 +41,17 @@ BACKUP_EVERY = 10  # epochs
 
 def train(run, data, out):
     """Train one run in this process; writes its row and its folded network."""
-    import keras
-    from cifar10 import train as train_example
     from environment import describe
     from epoch_times import EpochTimes
 
     import keras_dprp as dprp
 
-    settings = settings_of(run, data)
+    settings = settings_of(run, data, out)
     times = EpochTimes()
     folder = out / f"{run_name(run)}-backup"
     resumed = folder.exists()
-    backup = backup_and_restore(folder)
-    network, results, _, pruning = train_example(settings, [backup, times])
+    callbacks = [backup_and_restore(folder), times]
+    network, results, pruning = trained_network(run, settings, out, callbacks)
     dprp.fold(network).save(out / f"{run_name(run)}.keras")
     if pruning is not None and pruning.epoch_logs:
         dprp.plot_ranks(pruning).savefig(out / f"{run_name(run)}.png", dpi=100)
@@ -59,7 +60,9 @@ def train(run, data, out):
         # Defaults included: they may change after this run.
         **dataclasses.asdict(settings),
         "factorize": run.get("factorize", {}),
+        "variant": run.get("variant"),
         **results,
+        **built_on(run, out),
         # Of an interrupted run, what was measured since it went on.
         "resumed": resumed,
         "epoch_seconds": times.seconds,
@@ -68,11 +71,42 @@ def train(run, data, out):
         **describe(),
     }
     del row["data"]
+    if settings.validate:
+        row["validation_accuracy"], row["accuracy"] = row["accuracy"], None
     write_whole(out / f"{run_name(run)}.json", json.dumps(row))
 
 
+def trained_network(run, settings, out, callbacks):
+    """The network, a dict of results, and the callback that pruned, if one did."""
+    import rivals
+    import variants
+    from cifar10 import train as train_example
+
+    if run.get("source"):
+        path = out / f"{needed(run)}.keras"
+        return *rivals.compress(settings, path, callbacks), None
+    pruning_class = variants.CLASSES[run.get("variant")]
+    network, results, _, pruning = train_example(settings, callbacks, pruning_class)
+    return network, results, pruning
+
+
+def built_on(run, out):
+    """What a row says of the run it builds on: its epochs are part of the effort."""
+    if needed(run) is None:
+        return {}
+    other = json.loads((out / f"{needed(run)}.json").read_text())
+    if run.get("teacher"):
+        return {
+            "method": "distilled",
+            "teacher": run["teacher"],
+            "teacher_epochs": other["epochs"],
+        }
+    own = run["epochs"] if run["method"] == "finetuned" else 0
+    return {"source": run["source"], "epochs": own + other["epochs"]}
+
+
 def backup_and_restore(folder):
-    """Keras's, but not after every epoch: on a GPU an epoch takes less than a second."""
+    """Keras's, every few epochs: on a GPU one epoch takes less than a second."""
     import keras
 
     class Backup(keras.callbacks.BackupAndRestore):
@@ -135,8 +169,9 @@ def start(run, options, place):
         print(f"{run_name(run)} failed; see its .log in {options.out}", flush=True)
         return False
     row = json.loads((options.out / f"{run_name(run)}.json").read_text())
+    accuracy = row["validation_accuracy" if row["validate"] else "accuracy"]
     print(
-        f"{run_name(run)}: {row['accuracy']:.2%} with {row['macs_kept']:.1%} of the "
+        f"{run_name(run)}: {accuracy:.2%} with {row['macs_kept']:.1%} of the "
         f"MACs in {row['seconds']:.0f} s",
         flush=True,
     )
@@ -162,12 +197,20 @@ def main():
         return
     done = {run_name(row) for row in rows(options.results)} | set(trained(options.out))
     waiting = [run for run in runs if run_name(run) not in done]
+    succeeded = [
+        train_all([run for run in waiting if bool(needed(run)) == dependent], options)
+        for dependent in (False, True)
+    ]
+    sys.exit(0 if all(succeeded) else 1)
+
+
+def train_all(runs, options):
+    """Train several at a time; whether all succeeded."""
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         jobs = [
-            pool.submit(start, run, options, place) for place, run in enumerate(waiting)
+            pool.submit(start, run, options, place) for place, run in enumerate(runs)
         ]
-        succeeded = [job.result() for job in concurrent.futures.as_completed(jobs)]
-    sys.exit(0 if all(succeeded) else 1)
+        return all([job.result() for job in concurrent.futures.as_completed(jobs)])
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def timed_fit(method, images, labels, epochs, jit_compile):
         callbacks.append(pruning)
     inputs = keras.Input(images.shape[1:])
     model = keras.Model(inputs, network(cifar10.ShiftAndFlip(0)(inputs)))
-    cifar10.compile_for(model, len(images), epochs)
+    cifar10.compile_for(model, len(images), cifar10.Settings("", epochs=epochs))
     model.jit_compile = jit_compile
     start = time.perf_counter()
     model.fit(

@@ -26,7 +26,7 @@ class RankPruningCallback(keras.callbacks.Callback):
 
     Every epoch `logs` gets `parameters_kept` and `macs_kept` (shares of the dense
     network that `fold` would keep) and `structure_penalty` and `compression_penalty`
-    (what these terms add to the loss while they are on).
+    (what these terms add to the loss; 0 in the epochs in which they are off).
 
     Args:
         target: None, or a float in (0, 1]: the share of `metric` to keep. Ranks then
@@ -131,6 +131,10 @@ class RankPruningCallback(keras.callbacks.Callback):
         logs["compression_penalty"] = sum(x.compression_penalty() for x in self.layers)
         self.epoch_logs.append({"epoch": epoch, **logs})
 
+    def decompose(self, layer):
+        """The `Decomposition` of a layer's product from which an event takes ranks."""
+        return layer.decompose()
+
     def _find_layers(self):
         layers = [
             layer
@@ -181,7 +185,7 @@ class RankPruningCallback(keras.callbacks.Callback):
 
     def _prune(self, epoch):
         try:
-            decompositions = {id(layer): layer.decompose() for layer in self.layers}
+            decompositions = {id(layer): self.decompose(layer) for layer in self.layers}
         except np.linalg.LinAlgError:
             warnings.warn(
                 f"No ranks are pruned in epoch {epoch}: the weights are not finite. "

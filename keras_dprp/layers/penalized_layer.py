@@ -31,6 +31,7 @@ class PenalizedLayer(keras.layers.Layer):
             compression, penalties.COMPRESSION, "compression"
         )
         self._penalty = None
+        self._penalties_act = True
 
     def factors(self):
         """U, s and V as float32 tensors."""
@@ -43,6 +44,8 @@ class PenalizedLayer(keras.layers.Layer):
     def set_penalties(self, structure, compression):
         """Switch the structure and the compression terms on or off.
 
+        While both are off a training step does not compute them.
+
         Args:
             structure: Bool.
             compression: Bool.
@@ -51,17 +54,22 @@ class PenalizedLayer(keras.layers.Layer):
         switch += [compression] * len(self.compression)
         weights = np.multiply(self.configured_penalty_weights(), switch)
         self.penalty_weights.assign(weights.astype("float32"))
+        if any(switch) != self._penalties_act:
+            self._penalties_act = any(switch)
+            self.penalty_values.assign(np.zeros(len(switch), "float32"))
+            resize.retrace(self)
 
     def structure_penalty(self):
-        """What the structure terms add to the loss while they are on, a float.
+        """What the structure terms at their full weight add to the loss, a float.
 
-        As measured in the last training step: to compute it here, outside the
-        compiled step, would compile every operation anew at every new rank.
+        As measured in the last training step, 0 while all terms are off: to compute
+        it here, outside the compiled step, would compile every operation anew at
+        every new rank.
         """
         return float(self._weighted_values()[: len(self.structure)].sum())
 
     def compression_penalty(self):
-        """What the compression terms add to the loss while they are on, a float."""
+        """What the compression terms at their full weight add to the loss, a float."""
         return float(self._weighted_values()[len(self.structure) :].sum())
 
     def _weighted_values(self):
@@ -115,7 +123,7 @@ class PenalizedLayer(keras.layers.Layer):
             return
         terms = []
         # None where a model written by hand does not say whether it is trained.
-        if self._terms() and training is not False:
+        if self._terms() and self._penalties_act and training is not False:
             values = self._values()
             terms.append(ops.sum(self.penalty_weights * values))
             if training or resize.in_step():

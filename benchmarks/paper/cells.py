@@ -1,0 +1,103 @@
+"""How the figures of `docs/results.md` are written."""
+
+from summaries import dense_of, exported_on, look_up, ratio
+
+MODEL_NAMES = {
+    "resnet18": "ResNet-18",
+    "resnet20": "ResNet-20",
+    "resnet32": "ResNet-32",
+    "resnet50": "ResNet-50",
+    "resnet56": "ResNet-56",
+    "vgg16": "VGG-16",
+}
+DATASET_NAMES = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "imagenet": "ImageNet",
+}
+METHOD_NAMES = {
+    "dense": "dense",
+    "dprp": "DPRP",
+    "distilled": "DPRP with a teacher",
+    "finetuned": "truncated SVD, fine-tuned",
+    "truncated": "truncated SVD",
+    "magnitude": "magnitude pruning",
+}
+FORMATS = ("float32", "int8")
+NOTHING = "—"
+
+
+def network_name(model, dataset):
+    """As it is written in a text."""
+    return f"{MODEL_NAMES.get(model, model)}, {DATASET_NAMES.get(dataset, dataset)}"
+
+
+def or_nothing(form, value):
+    """What `form` makes of a value, a dash of None."""
+    return NOTHING if value is None else form(value)
+
+
+def spread(experiment, *keys):
+    """A share as per cent: the mean, and the deviation where there is one."""
+    mean, deviation = experiment.mean(*keys), experiment.deviation(*keys)
+    cell = or_nothing("{:.2%}".format, mean)
+    return cell if deviation is None else f"{cell} ± {100 * deviation:.2f}"
+
+
+def points(change):
+    """A difference of two shares."""
+    return or_nothing(lambda value: f"{100 * value:+.2f}", change)
+
+
+def seeds(experiment):
+    """How many, and which."""
+    return f"{len(experiment.seeds)} ({', '.join(map(str, experiment.seeds))})"
+
+
+def count_and_share(count, share):
+    """For example "97,100 (36.0%)"."""
+    return NOTHING if count is None else f"{count:,.0f} ({share:.1%})"
+
+
+def kept(experiment, key):
+    """Parameters or MACs, and the share of the dense network's."""
+    return count_and_share(experiment.mean(key), experiment.mean(f"{key}_kept"))
+
+
+def file_size(experiment, dense, form):
+    """Bytes of an exported file, and the share of the dense network's."""
+    size = experiment.mean("tflite", form, "bytes")
+    beside = dense and dense.mean("tflite", form, "bytes")
+    if size is None or beside is None:
+        return or_nothing("{:,.0f}".format, size)
+    return count_and_share(size, size / beside)
+
+
+def latency(experiment, dense, form):
+    """Of an exported file: microseconds, and the ratio to the dense network's."""
+    keys = ("tflite", form, "latency_ms")
+    milliseconds = experiment.mean(*keys)
+    cell = or_nothing(lambda value: f"{1e3 * value:,.0f} µs", milliseconds)
+    share = ratio(experiment, dense, exported_on, *keys)
+    return cell if share is None else f"{cell} ({share:.0%})"
+
+
+def change_cell(experiment, pool):
+    """In points of accuracy against dense."""
+    if experiment["method"] == "dense":
+        return NOTHING
+    return points(experiment.change(dense_of(experiment, pool), experiment.measured))
+
+
+def machine(environment):
+    """Hardware in a line."""
+    gpu = look_up(environment, ("hardware", "gpu"))
+    hardware = environment["hardware"]
+    processor = f"{hardware['processor']}, {hardware['cores']} cores"
+    return f"{gpu}; {processor}" if gpu else processor
+
+
+def software(environment):
+    """Versions in a line."""
+    versions = environment["versions"]
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

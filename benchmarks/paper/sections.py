@@ -1,0 +1,296 @@
+"""The sections of `docs/results.md`.
+
+Each is a function of the page and of experiments by section (`summaries.split`), and
+returns whether there was anything to say.
+"""
+
+import json
+
+import figures
+import layer_figures
+import tables
+from experiments import HERE
+from summaries import (
+    ablation_group,
+    ablation_order,
+    by_network,
+    by_penalty,
+    dense_of,
+    of_methods,
+)
+
+BESIDE = ("dense", "dprp", "finetuned", "truncated", "magnitude")
+
+
+def remake(page, experiments):
+    """How every figure of the page comes about."""
+    page.add(
+        "Every number and every figure here comes out of the rows in "
+        "[`benchmarks/paper/results.jsonl`](../benchmarks/paper/results.jsonl), one "
+        "row a training. This makes the page anew from the rows, and `--check` only "
+        "compares:"
+    )
+    page.add("    .venv/bin/python benchmarks/paper/report.py")
+    page.add(
+        "The settings of every experiment are in "
+        "[`benchmarks/paper/settings`](../benchmarks/paper/settings). This trains one "
+        "of them again, one seed, and leaves its row and its network in `again`:"
+    )
+    page.add(
+        "    KERAS_BACKEND=jax .venv/bin/python benchmarks/paper/run.py \\\n"
+        "        benchmarks/paper/settings/main.json --data cifar10.npz \\\n"
+        "        --only resnet20-dense-seed0 --out again"
+    )
+    page.add(
+        "An accuracy with a ± is the mean and the sample standard deviation over the "
+        "seeds, one without is of one seed; every other cell is a mean over the "
+        "seeds. Accuracy is that of the last epoch. *Kept* is the share of the dense "
+        "network's trainable parameters, or of its multiply-accumulates (MACs) for "
+        "one image, the whole network counted, every layer in the cheaper of its "
+        "dense and its factorised form. A *change* is in points of accuracy, against "
+        "the dense network of as many epochs or, where there is none, of the most."
+    )
+    return True
+
+
+def machines(page, experiments):
+    """Hardware, versions and seeds."""
+    every = [each for section in experiments.values() for each in section]
+    rows = [row for each in every for row in each.rows]
+    if not rows:
+        return False
+    page.add(tables.machine_table(rows))
+    seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
+    page.add(
+        f"Seeds in all: {seeds}; the tables say which of them an experiment has. A "
+        "seed fixes the initial weights and the order and augmentation of the images."
+    )
+    return True
+
+
+def main_results(page, experiments):
+    """Dense and DPRP, with and without a teacher, and their exported files."""
+    pool = experiments["main"]
+    shown, distilled = of_methods(pool, "dense", "dprp"), of_methods(pool, "distilled")
+    if shown:
+        page.add(tables.accuracy_table(shown, pool))
+    if distilled:
+        page.add(
+            "With a dense network as teacher, which had to be trained first and is "
+            "not in the epochs and seconds:"
+        )
+        page.add(tables.accuracy_table(distilled, pool))
+    exported = [each for each in shown + distilled if each.values("tflite")]
+    if exported:
+        page.add(
+            "The exported files, with the accuracy that LiteRT reaches with them on "
+            "all test images, and their size against the dense network's:"
+        )
+        page.add(tables.export_table(exported, pool))
+    return bool(shown + distilled)
+
+
+def published(page, experiments):
+    """What others published, and what is not the same there."""
+    pool = experiments["main"]
+    ours = [each for each in of_methods(pool, "dprp") if dense_of(each, pool)]
+    if not ours:
+        return False
+    theirs = json.loads((HERE / "published.json").read_text())
+    page.add(
+        "Each line is a change against that paper's own dense network, in points of "
+        "accuracy and in per cent of the parameters and MACs:"
+    )
+    page.add(tables.published_table(ours, pool, theirs))
+    drawn = [entry for entry in theirs["figures"] if entry["macs_change"] is not None]
+    known = {(entry["model"], entry["dataset"]) for entry in drawn}
+    page.figures_of(
+        "published",
+        "Change of accuracy against change of the MACs",
+        figures.change_by_macs,
+        by_network([each for each in ours if each.network in known]),
+        pool,
+        drawn,
+    )
+    page.add(
+        "The paper of the method itself reports, over its networks and data sets, "
+        + "; ".join(
+            f"{each['claim']} ([{each['name']}]({each['url']}))"
+            for each in theirs["claims"]
+        )
+        + "."
+    )
+    page.add("What differs:")
+    page.add("\n".join(f"- {point}" for point in differing(ours)))
+    return True
+
+
+def differing(ours):
+    """Why a line of ours and a published one are not measured alike."""
+    lengths = ", ".join(map(str, sorted({each["epochs"] for each in ours})))
+    counts = ", ".join(map(str, sorted({len(each.seeds) for each in ours})))
+    return (
+        "The losses of the method are reconstructed from a summary of the paper; its "
+        "equations, weights, thresholds and the cells of its tables were not at hand.",
+        f"Here an experiment has {lengths} epochs and {counts} seeds (the tables say "
+        "which), a line is their mean, and the accuracy that of the last epoch. The "
+        "published figures are as their papers state them: with numbers of epochs and "
+        "runs of their own, and of the last epoch or of the best.",
+        "*Kept* is counted here over the whole network, as the first section says. "
+        "Which layers the papers count is theirs to say.",
+        "Every paper has its own dense network, and a loss against a weak one says "
+        "less.",
+    )
+
+
+def ablation(page, experiments):
+    """Frontiers of the compression penalties, and what else was switched."""
+    every = experiments["ablation"]
+    if not every:
+        return False
+    page.add(tables.settings_table(sorted(every, key=ablation_order)))
+    dense = of_methods(every, "dense")
+    penalties = by_penalty(every)
+    switched = [
+        each
+        for each in every
+        if each not in dense and ablation_group(each) != "compression"
+    ]
+    if penalties:
+        page.add(
+            "The frontier of every compression penalty, one point a strength: what "
+            "lies further up and to the left is better. What falls far below dense is "
+            "in the table only."
+        )
+        page.figure(
+            "ablation-compression",
+            "Accuracy against MACs kept, one curve a compression penalty",
+            figures.frontiers,
+            penalties,
+            dense,
+        )
+    if switched:
+        page.add("Everything else that was switched, before the same frontiers:")
+        page.figure(
+            "ablation-others",
+            "Accuracy against MACs kept, one point a switch",
+            figures.switches,
+            switched,
+            penalties,
+            dense,
+        )
+    return True
+
+
+def trade_off(page, experiments):
+    """Speed against accuracy."""
+    pool = experiments["main"]
+    shown = of_methods(pool, *BESIDE)
+    if all(each["method"] == "dense" for each in shown):
+        return False
+    page.add(tables.trade_off_table(shown, pool))
+    page.add(
+        "Latency is LiteRT's on one thread, and in brackets the ratio to the dense "
+        "network's file of the same number type, where the same machine timed both. "
+        "In the figures a curve connects what was trained for as many epochs, and a "
+        "bar is the standard deviation over the seeds; what falls far below dense is "
+        "in the table only."
+    )
+    page.figures_of(
+        "accuracy-by-macs",
+        "Test accuracy against MACs kept",
+        figures.accuracy_by_macs,
+        by_network(shown),
+    )
+    page.figures_of(
+        "accuracy-by-latency",
+        "Test accuracy against latency",
+        figures.accuracy_by_latency,
+        by_network([each for each in shown if each.values("tflite")]),
+        pool,
+    )
+    return True
+
+
+def rank_analysis(page, experiments):
+    """Ranks and singular values of every layer."""
+    shown = of_methods(experiments["main"], "dense", "dprp")
+    ranked = [each for each in shown if any(each.values("ranks"))]
+    if not ranked:
+        return False
+    page.add(
+        "The rank of every factorised layer at the start and at the end of the "
+        "training, mean and range over the seeds:"
+    )
+    page.figures_of(
+        "ranks", "Ranks of every layer", layer_figures.ranks, by_network(ranked)
+    )
+    networks = {each.network for each in ranked if each.values("spectra")}
+    known = [each for each in shown if each.values("spectra")]
+    if networks:
+        page.add(
+            "The singular values of the same layers at the end of the training, dense "
+            "and factorised, of the first seed and over the largest of their layer. A "
+            "curve ends at the rank:"
+        )
+    page.figures_of(
+        "spectra",
+        "Singular values of every layer",
+        layer_figures.spectra,
+        by_network([each for each in known if each.network in networks]),
+    )
+    return True
+
+
+def limited(page, experiments):
+    """Few training images."""
+    every = experiments["limited"]
+    if not every:
+        return False
+    page.add(tables.limited_table(every))
+    page.figures_of(
+        "limited",
+        "Test accuracy against training images",
+        figures.accuracy_by_images,
+        by_network(every),
+    )
+    return True
+
+
+def training_time(page, experiments):
+    """What a training takes."""
+    pool = experiments["main"]
+    shown = of_methods(pool, "dense", "dprp")
+    shown = [each for each in shown if each.values("seconds")]
+    if not shown:
+        return False
+    page.add(tables.time_table(shown, pool))
+    page.add(
+        "Seconds are those of `fit`: compilation, events and validation included. The "
+        "ratio is to dense trainings of as many epochs on the same hardware and "
+        "versions; rows of trainings that were interrupted are left out."
+    )
+    return True
+
+
+def other(page, experiments):
+    """What is in the rows and in no section above."""
+    if experiments["other"]:
+        page.add(tables.settings_table(experiments["other"]))
+    else:
+        page.add("Every row is in one of the sections above.")
+    return True
+
+
+SECTIONS = {
+    "How this page is made": remake,
+    "Machines, versions and seeds": machines,
+    "Main results": main_results,
+    "Beside published figures": published,
+    "Ablation": ablation,
+    "Speed against accuracy": trade_off,
+    "Ranks and singular values": rank_analysis,
+    "Limited data": limited,
+    "Training time": training_time,
+    "Other experiments": other,
+}

@@ -1,0 +1,233 @@
+"""Rows by experiment: all seeds in one, and which experiments are compared."""
+
+import statistics
+
+# What makes rows seeds of one experiment.
+SHARED = (
+    "model",
+    "dataset",
+    "method",
+    "epochs",
+    "fraction",
+    "validate",
+    "factorize",
+    "pruning",
+    "variant",
+)
+# In the order of tables and legends.
+MODELS = ("resnet20", "resnet32", "resnet56", "resnet18")
+METHODS = ("dense", "dprp", "distilled", "finetuned", "truncated", "magnitude")
+
+
+class Experiment:
+    """All seeds of one setting; `experiment["epochs"]` is what they share.
+
+    Args:
+        name: String.
+        rows: A list of dicts, at least one.
+
+    Raises:
+        ValueError: If a seed comes twice, or rows differ in more than their seed.
+    """
+
+    def __init__(self, name, rows):
+        self.name = name
+        self.rows = sorted(rows, key=lambda row: row["seed"])
+        self.seeds = [row["seed"] for row in self.rows]
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(
+                f"{name} must have one row for every seed. Received: {self.seeds}"
+            )
+        for key in SHARED:
+            received = [row.get(key) for row in self.rows]
+            if any(value != received[0] for value in received):
+                raise ValueError(
+                    f"Every row of {name} must have the same `{key}`. "
+                    f"Received: {received}"
+                )
+
+    def __getitem__(self, key):
+        return self.rows[0].get(key)
+
+    @property
+    def network(self):
+        """Model and data set."""
+        return self["model"], self["dataset"]
+
+    @property
+    def measured(self):
+        """The accuracy that its rows have."""
+        return "validation_accuracy" if self["validate"] else "accuracy"
+
+    def values(self, *keys):
+        """What the rows hold under nested keys, without those that hold nothing."""
+        return [value for row in self.rows if (value := look_up(row, keys)) is not None]
+
+    def mean(self, *keys):
+        """Over the seeds; None if no row has it."""
+        values = self.values(*keys)
+        return statistics.fmean(values) if values else None
+
+    def deviation(self, *keys):
+        """Sample standard deviation over the seeds; None for fewer than two."""
+        values = self.values(*keys)
+        return statistics.stdev(values) if len(values) > 1 else None
+
+    def change(self, baseline, *keys):
+        """The mean less the mean of another experiment, None if either has none."""
+        if baseline is None:
+            return None
+        ours, theirs = self.mean(*keys), baseline.mean(*keys)
+        return None if ours is None or theirs is None else ours - theirs
+
+
+def look_up(row, keys):
+    """`row[key][key]...`, None where one is missing."""
+    for key in keys:
+        row = (row or {}).get(key)
+    return row
+
+
+def experiments_of(rows):
+    """A list of `Experiment`, by network, method, epochs and name."""
+    groups: dict[str, list] = {}
+    for row in rows:
+        groups.setdefault(row["experiment"], []).append(timed(row))
+    return sorted((Experiment(*group) for group in groups.items()), key=order)
+
+
+def timed(row):
+    """The row, without its times if they are those of a part of the training."""
+    if not row.get("resumed"):
+        return row
+    return {**row, "seconds": None, "epoch_seconds": None}
+
+
+def order(experiment):
+    """A key to sort by: known models and methods first, more MACs before fewer."""
+    return (
+        place(experiment["model"], MODELS),
+        experiment["dataset"],
+        place(experiment["method"], METHODS),
+        experiment["epochs"],
+        -experiment.mean("macs_kept"),
+        experiment.name,
+    )
+
+
+def place(name, known):
+    """Where a name stands in an order that may not have it."""
+    return known.index(name) if name in known else len(known), name
+
+
+def split(experiments):
+    """Experiments by the section they belong to: a dict of lists.
+
+    Names that begin with "ablation-" or "limited-" say so. Of the others, "main" has
+    those that trained on all images and were tested, "other" the rest.
+    """
+    sections: dict[str, list] = {key: [] for key in ("main", "ablation", "limited")}
+    sections["other"] = []
+    for experiment in experiments:
+        prefix = experiment.name.partition("-")[0]
+        if prefix in ("ablation", "limited"):
+            sections[prefix].append(experiment)
+        elif experiment["validate"] or experiment["fraction"] < 1:
+            sections["other"].append(experiment)
+        else:
+            sections["main"].append(experiment)
+    return sections
+
+
+def of_methods(experiments, *methods):
+    """Those of some methods."""
+    return [each for each in experiments if each["method"] in methods]
+
+
+def by_network(experiments):
+    """A dict from (model, dataset) to its experiments."""
+    networks: dict[tuple, list] = {}
+    for experiment in experiments:
+        networks.setdefault(experiment.network, []).append(experiment)
+    return networks
+
+
+def ablation_group(experiment):
+    """The second part of "ablation-<group>-<variant>"."""
+    return experiment.name.split("-")[1]
+
+
+def ablation_order(experiment):
+    """A key to sort by: dense, then group by group, every penalty from weak to strong.
+
+    What is kept stands for the strength.
+    """
+    group = ablation_group(experiment)
+    terms = penalty(experiment) if group == "compression" else ""
+    return experiment["method"] != "dense", group, terms, -experiment.mean("macs_kept")
+
+
+def by_penalty(experiments):
+    """A dict from a compression penalty to the experiments that compare it."""
+    penalties: dict[str, list] = {}
+    for each in sorted(experiments, key=ablation_order):
+        if each["method"] != "dense" and ablation_group(each) == "compression":
+            penalties.setdefault(penalty(each), []).append(each)
+    return penalties
+
+
+def penalty(experiment):
+    """Names of the compression terms."""
+    terms = experiment["factorize"].get("compression", "default")
+    return " and ".join(terms) if isinstance(terms, dict) else str(terms or "none")
+
+
+def dense_of(experiment, experiments):
+    """The dense training to compare with: of as many epochs, or else the longest.
+
+    None if the network was not trained dense on as many of the same images.
+    """
+    alike = [
+        each
+        for each in of_methods(experiments, "dense")
+        if all(each[k] == experiment[k] for k in ("model", "dataset", "fraction"))
+        and each["validate"] == experiment["validate"]
+    ]
+    as_long = [each for each in alike if each["epochs"] == experiment["epochs"]]
+    return max(as_long or alike, key=lambda each: each["epochs"], default=None)
+
+
+def ratio(experiment, dense, machine, *keys):
+    """Mean ratio of rows to the dense rows that the same machine measured.
+
+    Args:
+        experiment: An `Experiment`.
+        dense: Another one, or None.
+        machine: A function from a row to the machine that measured it.
+        *keys: Nested keys of what was measured.
+
+    Returns:
+        A float; None if no machine measured both.
+    """
+    ratios = []
+    for row in experiment.rows if dense else ():
+        alike = [each for each in dense.rows if machine(each) == machine(row)]
+        beside = [value for each in alike if (value := look_up(each, keys)) is not None]
+        value = look_up(row, keys)
+        if beside and value is not None:
+            ratios.append(value / statistics.fmean(beside))
+    return statistics.fmean(ratios) if ratios else None
+
+
+def trained_on(row):
+    """The machine of a training, and the software that its speed depends on."""
+    versions = row["versions"]
+    packages = ("keras", "jax") if row["backend"] == "jax" else ("keras", "tensorflow")
+    return row["hardware"], row["backend"], [versions.get(name) for name in packages]
+
+
+def exported_on(row):
+    """The machine that timed the exported files, and its LiteRT."""
+    environment = row.get("tflite_environment") or {}
+    versions = environment.get("versions") or {}
+    return environment.get("hardware"), versions.get("ai-edge-litert")

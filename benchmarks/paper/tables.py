@@ -1,0 +1,225 @@
+"""The tables of `docs/results.md`, in Markdown."""
+
+import statistics
+
+from cells import (
+    FORMATS,
+    METHOD_NAMES,
+    NOTHING,
+    change_cell,
+    file_size,
+    kept,
+    latency,
+    machine,
+    network_name,
+    or_nothing,
+    seeds,
+    software,
+    spread,
+)
+from summaries import dense_of, place, ratio, trained_on
+
+
+def table(headings, lines):
+    """Markdown of headings and lists of cells."""
+    rule = ["---"] * len(headings)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
+
+
+def accuracy_table(experiments, pool):
+    """Accuracy, its change against dense, and what is kept of the network.
+
+    Args:
+        experiments: `Experiment`s: the rows.
+        pool: `Experiment`s that have the dense ones.
+    """
+    headings = ["experiment", "network", "seeds", "epochs", "test accuracy"]
+    headings += ["change, points", "parameters", "MACs", "training, s"]
+    return table(
+        headings,
+        [
+            [
+                f"`{each.name}`",
+                network_name(*each.network),
+                seeds(each),
+                str(each["epochs"]),
+                spread(each, "accuracy"),
+                change_cell(each, pool),
+                kept(each, "parameters"),
+                kept(each, "macs"),
+                or_nothing("{:,.0f}".format, each.mean("seconds")),
+            ]
+            for each in experiments
+        ],
+    )
+
+
+def export_table(experiments, pool):
+    """Accuracy and size of the exported files."""
+    headings = ["experiment", "files"]
+    for form in FORMATS:
+        headings += [f"{form}: accuracy", f"{form}: bytes"]
+    lines = []
+    for each in experiments:
+        dense = dense_of(each, pool)
+        cells = [f"`{each.name}`", str(len(each.values("tflite")))]
+        for form in FORMATS:
+            cells += [spread(each, "tflite", form, "accuracy")]
+            cells += [file_size(each, dense, form)]
+        lines.append(cells)
+    return table(headings, lines)
+
+
+def published_table(ours, pool, published):
+    """Changes against each one's own dense network, ours before the published ones.
+
+    Args:
+        ours: `Experiment`s: the rows.
+        pool: `Experiment`s that have the dense ones.
+        published: What `published.json` holds.
+    """
+    entries = [
+        {
+            "model": each["model"],
+            "dataset": each["dataset"],
+            "method": f"this package, `{each.name}`",
+            "accuracy_change": 100 * each.change(dense_of(each, pool), "accuracy"),
+            "parameters_change": 100 * (each.mean("parameters_kept") - 1),
+            "macs_change": 100 * (each.mean("macs_kept") - 1),
+            "remark": f"mean of {len(each.seeds)} seeds" if len(each.seeds) > 1 else "",
+        }
+        for each in ours
+        if dense_of(each, pool)
+    ]
+    measured = list(dict.fromkeys((each["model"], each["dataset"]) for each in entries))
+    entries += published["figures"]
+    # Python's sort is stable: what was measured here stays in front.
+    entries.sort(key=lambda each: place((each["model"], each["dataset"]), measured))
+    headings = ["network", "method", "accuracy, points", "parameters", "MACs"]
+    headings += ["remark", "reference"]
+    return table(
+        headings,
+        [published_cells(each, published["references"]) for each in entries],
+    )
+
+
+def published_cells(entry, references):
+    """One line of `published_table`."""
+    reference = references.get(entry.get("reference"))
+    return [
+        network_name(entry["model"], entry["dataset"]),
+        entry["method"],
+        or_nothing("{:+.2f}".format, entry["accuracy_change"]),
+        or_nothing("{:+.1f}%".format, entry["parameters_change"]),
+        or_nothing("{:+.1f}%".format, entry["macs_change"]),
+        entry["remark"],
+        f"[{reference['name']}]({reference['url']})" if reference else "",
+    ]
+
+
+def trade_off_table(experiments, pool):
+    """MACs, latency and accuracy of every way to a smaller network."""
+    headings = ["experiment", "method", "epochs", "test accuracy", "change, points"]
+    headings += ["MACs kept", *(f"{form} latency" for form in FORMATS)]
+    lines = []
+    for each in experiments:
+        dense = dense_of(each, pool)
+        lines.append(
+            [
+                f"`{each.name}`",
+                METHOD_NAMES.get(each["method"], each["method"]),
+                str(each["epochs"]),
+                spread(each, "accuracy"),
+                change_cell(each, pool),
+                f"{each.mean('macs_kept'):.1%}",
+                *(latency(each, dense, form) for form in FORMATS),
+            ]
+        )
+    return table(headings, lines)
+
+
+def settings_table(experiments):
+    """Experiments whose settings are compared: accuracy beside what is kept."""
+    headings = ["experiment", "network", "seeds", "epochs", "accuracy", "images"]
+    headings += ["change, points", "parameters kept", "MACs kept"]
+    return table(
+        headings,
+        [
+            [
+                f"`{each.name}`",
+                network_name(*each.network),
+                seeds(each),
+                str(each["epochs"]),
+                spread(each, each.measured),
+                "held out" if each["validate"] else "test",
+                change_cell(each, experiments),
+                f"{each.mean('parameters_kept'):.1%}",
+                f"{each.mean('macs_kept'):.1%}",
+            ]
+            for each in experiments
+        ],
+    )
+
+
+def limited_table(experiments):
+    """Accuracy by share of the training images."""
+    headings = ["experiment", "share of the images", "images", "epochs", "seeds"]
+    headings += ["test accuracy", "change, points", "parameters kept", "MACs kept"]
+    return table(
+        headings,
+        [
+            [
+                f"`{each.name}`",
+                f"{each['fraction']:.0%}",
+                or_nothing("{:,}".format, each["images"]),
+                str(each["epochs"]),
+                seeds(each),
+                spread(each, "accuracy"),
+                change_cell(each, experiments),
+                f"{each.mean('parameters_kept'):.1%}",
+                f"{each.mean('macs_kept'):.1%}",
+            ]
+            for each in sorted(experiments, key=lambda each: each["fraction"])
+        ],
+    )
+
+
+def time_table(experiments, pool):
+    """Epochs and seconds of every training against the dense one of as many epochs."""
+    headings = ["experiment", "rows", "epochs", "seconds", "seconds, ratio to dense"]
+    headings += ["median epoch, s", "peak memory"]
+    lines = []
+    for each in experiments:
+        dense = dense_of(each, pool)
+        if dense and dense["epochs"] != each["epochs"]:
+            dense = None
+        epochs = [second for run in each.values("epoch_seconds") for second in run]
+        memory = each.mean("peak_memory_bytes")
+        lines.append(
+            [
+                f"`{each.name}`",
+                str(len(each.values("seconds"))),
+                str(each["epochs"]),
+                or_nothing("{:,.0f}".format, each.mean("seconds")),
+                or_nothing("{:.2f}".format, ratio(each, dense, trained_on, "seconds")),
+                f"{statistics.median(epochs):.2f}" if epochs else NOTHING,
+                or_nothing(lambda size: f"{size / 2**20:,.0f} MiB", memory),
+            ]
+        )
+    return table(headings, lines)
+
+
+def machine_table(rows):
+    """Hardware and versions, and how many rows were measured with them."""
+    counts: dict[tuple, int] = {}
+    for row in rows:
+        training = ("training", machine(row), row["backend"], software(row))
+        counts[training] = counts.get(training, 0) + 1
+        environment = row.get("tflite_environment")
+        if environment:
+            export = ("export", machine(environment), "", software(environment))
+            counts[export] = counts.get(export, 0) + 1
+    return table(
+        ("what", "hardware", "backend", "versions", "rows"),
+        [[*what, str(count)] for what, count in sorted(counts.items(), reverse=True)],
+    )

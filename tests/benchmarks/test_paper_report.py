@@ -1,0 +1,295 @@
+"""The report of the paper's experiments: what the page says of made-up rows."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SCRIPT = ROOT / "benchmarks" / "paper" / "report.py"
+MACHINE = {
+    "backend": "jax",
+    "versions": {"python": "3.11.7", "keras": "3.15.1", "ai-edge-litert": "2.3.0"},
+    "hardware": {"processor": "Some CPU", "cores": 4, "gpu": "Some GPU"},
+}
+NOT_MEASURED = "This has not been measured yet."
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="Needs no Keras: once is enough."
+)
+
+
+def make_row(experiment, seed=0, kept=1.0, **changes):
+    """A row of ResNet-20; of DPRP if anything was cut off."""
+    dense = kept == 1.0
+    full = {"stage1_block1_a": 48, "stage1_block1_b": 48}
+    small = {"stage1_block1_a": 20, "stage1_block1_b": 30}
+    row = {
+        "experiment": experiment,
+        "model": "resnet20",
+        "dataset": "cifar10",
+        "method": "dense" if dense else "dprp",
+        "seed": seed,
+        "epochs": 200,
+        "fraction": 1.0,
+        "validate": False,
+        "accuracy": 0.92,
+        "validation_accuracy": None,
+        "images": 50000,
+        "parameters": round(200_000 * kept),
+        "macs": round(40_000_000 * kept),
+        "parameters_kept": kept,
+        "macs_kept": kept,
+        "factorize": {},
+        "pruning": {},
+        "variant": None,
+        "ranks": [] if dense else [full, small],
+        "spectra": {name: [2.0, 1.0, 0.5, 1e-8] for name in full},
+        "resumed": False,
+        "epoch_seconds": [1.0] * 4,
+        "seconds": 400.0,
+        "peak_memory_bytes": 2**30,
+        "tflite": {
+            "float32": {"bytes": 800_000, "latency_ms": kept, "accuracy": 0.92},
+            "int8": {"bytes": 200_000, "latency_ms": kept / 2, "accuracy": 0.91},
+        },
+        "tflite_environment": MACHINE,
+        **MACHINE,
+    }
+    return {**row, **changes}
+
+
+def held_out(experiment, accuracy, kept=1.0, **changes):
+    """A row of the ablation."""
+    changes = {"epochs": 60, "tflite": None, **changes}
+    return make_row(
+        experiment,
+        kept=kept,
+        validate=True,
+        accuracy=None,
+        validation_accuracy=accuracy,
+        **changes,
+    )
+
+
+# Something for every section.
+EVERYTHING = [
+    *(make_row("r20-dense", s, accuracy=a) for s, a in enumerate((0.92, 0.922, 0.924))),
+    *(make_row("r20-half", s, 0.5, accuracy=a) for s, a in enumerate((0.915, 0.917))),
+    make_row("r20-cut", kept=0.5, method="truncated", accuracy=0.3),
+    make_row("r20-taught", kept=0.5, method="distilled"),
+    held_out("ablation-dense", 0.91),
+    *(
+        held_out(
+            f"ablation-compression-hoyer-{weight}",
+            0.9 - weight,
+            kept=0.5 - 10 * weight,
+            factorize={"compression": {"Hoyer": weight}},
+        )
+        for weight in (0.005, 0.01)
+    ),
+    held_out("ablation-structure-off", 0.88, 0.45, factorize={"structure": None}),
+    make_row("limited-1-dense", fraction=0.01, accuracy=0.4),
+    make_row("limited-1-dprp", kept=0.5, fraction=0.01, accuracy=0.45),
+    held_out("trial", 0.9, 0.5),
+]
+
+
+class Report:
+    """The script, on rows and into docs of a temporary folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.docs = folder / "docs"
+
+    def append(self, rows):
+        with (self.folder / "results.jsonl").open("a") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+
+    def run(self, *arguments):
+        command = [sys.executable, SCRIPT, *arguments, "--docs", self.docs]
+        command += ["--results", self.folder / "results.jsonl"]
+        command += ["--notes", self.folder / "notes.md"]
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True)
+
+    def write(self, rows=()):
+        self.append(rows)
+        done = self.run()
+        assert done.returncode == 0, done.stderr
+        return self.docs.joinpath("results.md").read_text()
+
+    def figures(self):
+        return {path.name for path in (self.docs / "figures").iterdir()}
+
+
+def sections(page):
+    """A dict from heading to text."""
+    parts = ("\n" + page).split("\n## ")[1:]
+    return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
+
+
+def cells(text, experiment):
+    """A list of dicts from heading to cell: the lines about one experiment."""
+    found, headings = [], []
+    for line in text.splitlines():
+        parts = [part.strip() for part in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            headings = []
+        elif not headings:
+            headings = parts
+        elif any(part.endswith(f"`{experiment}`") for part in parts):
+            found.append(dict(zip(headings, parts, strict=True)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """A report of rows for every section, and its page by section."""
+    report = Report(tmp_path_factory.mktemp("everything"))
+    return report, sections(report.write(EVERYTHING))
+
+
+@pytest.fixture
+def report(tmp_path):
+    return Report(tmp_path)
+
+
+def test_mean_and_sample_deviation_over_seeds(everything):
+    dense, _ = cells(everything[1]["Main results"], "r20-dense")
+    assert dense["test accuracy"] == "92.20% ± 0.20"
+    assert dense["seeds"] == "3 (0, 1, 2)"
+    half, files = cells(everything[1]["Main results"], "r20-half")
+    assert half["test accuracy"] == "91.60% ± 0.14"
+    assert half["change, points"] == "-0.60"
+    assert half["parameters"] == "100,000 (50.0%)"
+    assert half["MACs"] == "20,000,000 (50.0%)"
+    assert files["int8: accuracy"] == "91.00% ± 0.00"
+    assert files["float32: bytes"] == "800,000 (100.0%)"
+
+
+def test_every_section_has_its_rows(everything):
+    page = everything[1]
+    assert NOT_MEASURED not in "".join(page.values())
+    (ours,) = (
+        line
+        for line in page["Beside published figures"].splitlines()
+        if "half`" in line
+    )
+    assert "-0.60 | -50.0% | -50.0%" in ours
+    (cut,) = cells(page["Speed against accuracy"], "r20-cut")
+    assert cut["change, points"] == "-62.20"
+    assert cut["float32 latency"] == "500 µs (50%)"
+    (off,) = cells(page["Ablation"], "ablation-structure-off")
+    assert (off["accuracy"], off["images"]) == ("88.00%", "held out")
+    (few,) = cells(page["Limited data"], "limited-1-dprp")
+    assert (few["change, points"], few["share of the images"]) == ("+5.00", "1%")
+    (time,) = cells(page["Training time"], "r20-half")
+    assert time["seconds, ratio to dense"] == "1.00"
+    (other,) = cells(page["Other experiments"], "trial")
+    assert other["accuracy"] == "90.00%"
+    assert "Some GPU" in page["Machines, versions and seeds"]
+
+
+def test_every_figure_of_the_page_is_drawn(everything):
+    report, page = everything
+    names = report.figures()
+    assert names == {
+        "published-resnet20-cifar10.png",
+        "ablation-compression.png",
+        "ablation-others.png",
+        "accuracy-by-macs-resnet20-cifar10.png",
+        "accuracy-by-latency-resnet20-cifar10.png",
+        "ranks-resnet20-cifar10.png",
+        "spectra-resnet20-cifar10.png",
+        "limited-resnet20-cifar10.png",
+    }
+    assert all(f"(figures/{name})" in "".join(page.values()) for name in names)
+
+
+def test_an_own_table_for_what_had_a_teacher(everything):
+    text = everything[1]["Main results"]
+    without, _, apart = text.partition("as teacher")
+    assert not cells(without, "r20-taught")
+    assert cells(apart, "r20-taught")
+
+
+def test_what_has_no_rows_is_not_measured(report):
+    page = sections(report.write([make_row("r20-dense")]))
+    for heading in ("Ablation", "Limited data", "Beside published figures"):
+        assert page[heading].strip() == NOT_MEASURED
+    assert "100.0%" in page["Main results"]
+    assert not report.figures()
+
+
+def test_no_rows_at_all(report):
+    page = sections(report.write())
+    assert page["Main results"].strip() == NOT_MEASURED
+
+
+def test_check_tells_of_new_rows_and_missing_figures(everything, tmp_path):
+    written, _ = everything
+    report = Report(tmp_path)
+    report.docs = written.docs
+    report.append(EVERYTHING)
+    assert report.run("--check").returncode == 0
+    report.append([make_row("r20-half", 2, 0.5)])
+    before = written.docs.joinpath("results.md").read_text()
+    done = report.run("--check")
+    assert done.returncode == 1
+    assert "results.md" in done.stderr
+    assert written.docs.joinpath("results.md").read_text() == before
+
+
+def test_check_tells_of_a_missing_figure(report):
+    report.write([make_row("limited-1-dense", fraction=0.01)])
+    (report.docs / "figures" / "limited-resnet20-cifar10.png").unlink()
+    done = report.run("--check")
+    assert done.returncode == 1
+    assert "limited-resnet20-cifar10.png" in done.stderr
+
+
+def test_notes_stand_in_their_section(report):
+    notes = report.folder / "notes.md"
+    notes.write_text("For those who write.\n\n## Ablation\n\nHoyer it is.\n")
+    page = sections(report.write([held_out("ablation-dense", 0.9)]))
+    assert page["Ablation"].rstrip().endswith("Hoyer it is.")
+    assert "who write" not in "".join(page.values())
+    notes.write_text("## Ablations\n\nHoyer it is.\n")
+    assert "Ablations" in report.run().stderr
+
+
+def test_an_interrupted_training_has_no_seconds(report):
+    rows = [
+        make_row("r20-dense"),
+        make_row("r20-half", kept=0.5, seconds=200.0),
+        make_row("r20-half", 1, 0.5, seconds=9.0, resumed=True),
+    ]
+    (time,) = cells(sections(report.write(rows))["Training time"], "r20-half")
+    assert (time["seconds"], time["rows"]) == ("200", "1")
+
+
+def test_no_ratio_between_two_machines(report):
+    other = {**MACHINE, "hardware": {**MACHINE["hardware"], "processor": "Another"}}
+    rows = [make_row("r20-dense"), make_row("r20-half", kept=0.5)]
+    rows[1] |= {"tflite_environment": other, **other}
+    page = sections(report.write(rows))
+    (half,) = cells(page["Speed against accuracy"], "r20-half")
+    assert half["float32 latency"] == "500 µs"
+    (time,) = cells(page["Training time"], "r20-half")
+    assert time["seconds, ratio to dense"] == "—"
+
+
+@pytest.mark.parametrize("changes", ({"seed": 0}, {"seed": 1, "epochs": 100}))
+def test_rows_that_are_not_seeds_of_one_experiment(report, changes):
+    report.append([make_row("r20-dense"), make_row("r20-dense", **changes)])
+    done = report.run()
+    assert done.returncode == 1
+    assert "r20-dense" in done.stderr
+    assert not report.docs.exists()
+
+
+def test_the_docs_say_what_the_committed_rows_give():
+    subprocess.run([sys.executable, str(SCRIPT), "--check"], check=True)
