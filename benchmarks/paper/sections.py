@@ -42,6 +42,13 @@ def remake(page, experiments):
         "        --only resnet20-dense-seed0 --out again"
     )
     page.add(
+        "One network of each kind is in "
+        "[`benchmarks/paper/models`](../benchmarks/paper/models), folded and without "
+        "its optimizer. This measures their accuracy on the test images again, on a "
+        "CPU:"
+    )
+    page.add("    .venv/bin/python benchmarks/paper/evaluate.py --data cifar10.npz")
+    page.add(
         "An accuracy with a ± is the mean and the sample standard deviation over the "
         "seeds, one without is of one seed; every other cell is a mean over the "
         "seeds. Accuracy is that of the last epoch. *Kept* is the share of the dense "
@@ -76,8 +83,8 @@ def main_results(page, experiments):
         page.add(tables.accuracy_table(shown, pool))
     if distilled:
         page.add(
-            "With a dense network as teacher, which had to be trained first and is "
-            "not in the epochs and seconds:"
+            "With a dense network as teacher, which had to be trained first; its "
+            "epochs stand in brackets and are not in the seconds:"
         )
         page.add(tables.accuracy_table(distilled, pool))
     exported = [each for each in shown + distilled if each.values("tflite")]

@@ -42,7 +42,7 @@ def accuracy_table(experiments, pool):
                 f"`{each.name}`",
                 network_name(*each.network),
                 seeds(each),
-                str(each["epochs"]),
+                epochs_cell(each),
                 spread(each, "accuracy"),
                 change_cell(each, pool),
                 kept(each, "parameters"),
@@ -52,6 +52,12 @@ def accuracy_table(experiments, pool):
             for each in experiments
         ],
     )
+
+
+def epochs_cell(experiment):
+    """Epochs of the training, and of its teacher's."""
+    teacher = experiment["teacher_epochs"]
+    return f"{experiment['epochs']}" + (f" (teacher: {teacher})" if teacher else "")
 
 
 def export_table(experiments, pool):

@@ -98,3 +98,25 @@ def test_a_run_that_fails_is_told(folder):
     assert done.returncode == 1
     assert "broken-seed0 failed" in done.stdout
     assert "resnet21" in (folder / "out" / "broken-seed0.log").read_text()
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="Rows are made by trainings on JAX."
+)
+def test_the_accuracy_of_a_committed_network_is_checked(folder):
+    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    network.add(keras.layers.Dense(3))
+    network.save(folder / "net-seed0.keras")
+    with np.load(folder / "data.npz") as arrays:
+        logits = network.predict(arrays["x_test"], verbose=0)
+        accuracy = float(np.mean(logits.argmax(axis=-1) == arrays["y_test"]))
+    row = {"experiment": "net", "seed": 0, "epochs": 1}
+    for recorded, expected in ((accuracy, 0), (accuracy + 0.1, 1)):
+        line = json.dumps({**row, "accuracy": recorded})
+        (folder / "results.jsonl").write_text(line + "\n")
+        command = [sys.executable, PAPER / "evaluate.py", folder / "net-seed0.keras"]
+        command += ["--data", folder / "data.npz"]
+        command += ["--results", folder / "results.jsonl"]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        assert done.returncode == expected, done.stderr
+        assert f"{accuracy:.2%}" in done.stdout

@@ -1,0 +1,55 @@
+"""Measures the test accuracy of committed networks, and compares it with their rows.
+
+    python evaluate.py --data cifar10.npz
+    python evaluate.py models/resnet20-dense-seed1.keras --data cifar10.npz
+
+A network is folded and holds no optimizer; Keras alone reads it. Exits with 1 if an
+accuracy is further from the row's than `TOLERANCE`: a GPU rounds otherwise than a CPU.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from experiments import HERE, RESULTS, rows, run_name, settings_of
+
+MODELS = HERE / "models"
+TOLERANCE = 0.001
+
+
+def accuracy(path, images, labels):
+    """Share of the images whose largest logit is that of their label."""
+    import keras
+
+    network = keras.saving.load_model(path, compile=False)
+    logits = network.predict(images, batch_size=500, verbose=0)
+    return float(np.mean(logits.argmax(axis=-1) == labels))
+
+
+def main():
+    """Evaluate and compare."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("networks", nargs="*", type=Path, help="default: all committed")
+    parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    by_name = {run_name(row): row for row in rows(options.results)}
+    paths = options.networks or sorted(MODELS.glob("*.keras"))
+    unknown = [str(path) for path in paths if path.stem not in by_name]
+    if unknown or not paths:
+        parser.error(f"networks must be named as a row of the results. Got: {unknown}")
+    from cifar10 import load
+
+    agree = True
+    for path in paths:
+        row = by_name[path.stem]
+        _, test = load(settings_of(row, options.data))
+        measured = accuracy(path, *test)
+        agree &= abs(measured - row["accuracy"]) <= TOLERANCE
+        print(f"{path.stem}: {measured:.2%}, in the results {row['accuracy']:.2%}")
+    sys.exit(0 if agree else 1)
+
+
+if __name__ == "__main__":
+    main()
