@@ -6,7 +6,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 SEED ?= 0
 
-.PHONY: setup demo test test-tensorflow test-jax lint typecheck format wheel
+.PHONY: setup demo test test-tensorflow test-jax test-arm lint typecheck docs format wheel
 
 setup: .venv/.installed
 
@@ -19,10 +19,14 @@ setup: .venv/.installed
 demo: setup
 	$(BIN)/python examples/digits.py --seed $(SEED)
 
-test: lint typecheck test-tensorflow test-jax
+test: lint typecheck docs test-tensorflow test-jax
 
 test-tensorflow test-jax: test-%: setup
 	KERAS_BACKEND=$* $(BIN)/pytest --quiet --numprocesses $(WORKERS) --dist worksteal
+
+# On an emulated Raspberry Pi, 110 MB of downloads; skipped where it cannot be had.
+test-arm: setup
+	$(BIN)/pytest --quiet -rs -m arm tests/arm
 
 lint: setup
 	$(BIN)/ruff check .
@@ -30,6 +34,10 @@ lint: setup
 
 typecheck: setup
 	$(BIN)/mypy
+
+# Into site/; a warning, such as of a broken link, is an error.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,7 @@
 """The command line: `python -m tflite_export`."""
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -10,16 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_export.benchmark import RUNS, benchmark, timings_table
+from tflite_export.benchmark import RUNS, benchmark, timings_json, timings_table
 from tflite_export.causes import cause_of
 from tflite_export.exporter import export
 from tflite_export.extras import NEEDED, require
 from tflite_export.quantize import IO_DTYPES, QUANTIZATIONS
 from tflite_export.quiet import quiet
-from tflite_export.staging import check_path
+from tflite_export.staging import check_path, staged
 
-EXPORT_OPTIONS = ("quantization", "representative_data", "io_dtype")
-BENCHMARK_OPTIONS = ("threads", "runs")
+EXPORT_OPTIONS = (
+    "quantization",
+    "representative_data",
+    "io_dtype",
+    "labels",
+    "input_range",
+)
+BENCHMARK_OPTIONS = ("threads", "runs", "json")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -94,16 +101,46 @@ def _parser():
         "--io-dtype", choices=IO_DTYPES, help="of an int8 file's inputs and outputs"
     )
     parser.add_argument(
+        "--labels", metavar="FILE", help="names of the classes, one a line"
+    )
+    parser.add_argument(
+        "--input-range",
+        nargs=2,
+        type=float,
+        metavar=("BLACK", "WHITE"),
+        help="what black and white are in the input, as 0 255",
+    )
+    parser.add_argument(
         "--benchmark", action="store_true", help="time .tflite files side by side"
     )
-    parser.add_argument("--threads", type=int, help="default: 1")
-    parser.add_argument("--runs", type=int, help=f"default: {RUNS}")
+    parser.add_argument(
+        "--threads", type=_counts, metavar="N[,N...]", help="to time with; default: 1"
+    )
+    parser.add_argument("--runs", type=int, help=f"of each file; default: {RUNS}")
+    parser.add_argument(
+        "--json", metavar="FILE", help="where to write the timings beside printing them"
+    )
     return parser
 
 
+def _counts(text):
+    try:
+        return [int(count) for count in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be ints with commas between. Received: '{text}'"
+        ) from error
+
+
 def _benchmark(files, given):
-    settings = {name: given[name] for name in BENCHMARK_OPTIONS if name in given}
-    print(timings_table(benchmark(files, **settings)))
+    runs = given.get("runs", RUNS)
+    with contextlib.ExitStack() as stack:
+        # A place that cannot be written is refused before minutes of timing.
+        place = stack.enter_context(staged(given["json"])) if "json" in given else None
+        timings = benchmark(files, given.get("threads", 1), runs)
+        if place is not None:
+            place.write_text(timings_json(timings, runs))
+    print(timings_table(timings))
 
 
 def _export(source, path, given):
@@ -115,6 +152,8 @@ def _export(source, path, given):
     _check_source(source)
     if "representative_data" in settings:
         settings["representative_data"] = _read_data(settings["representative_data"])
+    if "labels" in settings:
+        settings["labels"] = _read_labels(settings["labels"])
     export(_read_model(source), path, **settings)
 
 
@@ -188,6 +227,16 @@ def _read_data(path):
             f"Representative data cannot be read: {error}. Received: '{path}'"
         ) from error
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def _read_labels(path):
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            "Labels must be a text file of one label a line, in UTF-8. "
+            f"Received: '{path}' ({error})"
+        ) from error
 
 
 if __name__ == "__main__":

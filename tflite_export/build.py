@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tflite_export.benchmark import RUNS, benchmark
 from tflite_export.convert import convert
+from tflite_export.description import describe
 from tflite_export.operations import count_operations
 from tflite_export.quiet import quiet
 from tflite_export.report import ExportReport
@@ -26,12 +27,31 @@ def build(model, path, inputs, samples, expected, settings):
     """
     with quiet():
         content = convert(model, inputs, list(expected), samples, settings)
+        content = describe(content, settings.labels, settings.input_range)
+    return check(content, path, inputs, samples, expected, settings.quantization)
+
+
+def check(content, path, inputs, samples, expected, quantization):
+    """Write a converted model, run it, compare and time it.
+
+    Args:
+        content: The file's bytes.
+        path: Where to write; the caller moves or removes it.
+        inputs: A list of `ModelInput`, every size known.
+        samples: One array for each input.
+        expected: A dict of the outputs to find, by name.
+        quantization: As in `quantize.Settings`.
+
+    Returns:
+        An `ExportReport`.
+    """
+    with quiet():
         Path(path).write_bytes(content)
-        checks = verify(path, inputs, samples, expected, settings.quantization)
+        checks = verify(path, inputs, samples, expected, quantization)
     (timing,) = benchmark([path])
     return ExportReport(
         path=str(path),
-        quantization=settings.quantization,
+        quantization=quantization,
         bytes=len(content),
         operations=count_operations(content),
         outputs=checks,

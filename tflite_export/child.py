@@ -1,16 +1,13 @@
 """Building in a process of its own, which has the TensorFlow backend."""
 
-import builtins
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from tflite_export.process import ask
 from tflite_export.quiet import quiet
 from tflite_export.report import ExportReport
 from tflite_export.stock import plain_model
@@ -31,32 +28,7 @@ def build(model, path, inputs, samples, expected, settings):
             "settings": dataclasses.asdict(settings),
         }
         (folder / "request.json").write_text(json.dumps(request))
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "tflite_export.worker", name],
-            env=_environment(),
-            capture_output=True,
-            text=True,
+        report = ask(
+            "converting", "tflite_export.worker", folder, KERAS_BACKEND="tensorflow"
         )
-        reply = folder / "reply.json"
-        if not reply.exists():
-            raise RuntimeError(
-                f"The converting process ended with code {done.returncode}: "
-                + " ".join(done.stderr.split())[-500:]
-            )
-        return _unpack(json.loads(reply.read_text()))
-
-
-def _environment():
-    """This process's, with its module path; no GPU, which another backend may hold."""
-    return {
-        **os.environ,
-        "KERAS_BACKEND": "tensorflow",
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path),
-    }
-
-
-def _unpack(reply):
-    if "error" in reply:
-        raise getattr(builtins, reply["error"], RuntimeError)(reply["message"])
-    return ExportReport.from_dict(reply["report"])
+    return ExportReport.from_dict(report)

@@ -1,11 +1,13 @@
 """A Keras model on the TensorFlow backend in, the bytes of a .tflite file out."""
 
+import functools
 import re
 import tempfile
 
 from tflite_export import quantize
 from tflite_export.graph import call_flat
 from tflite_export.operations import count_operations
+from tflite_export.pixels import as_floats, pixel_function, takes_pixels
 
 
 def convert(model, inputs, output_names, samples, settings):
@@ -25,25 +27,36 @@ def convert(model, inputs, output_names, samples, settings):
         ValueError: If LiteRT lacks an operation, or cannot quantize one.
         RuntimeError: If the converter fails otherwise.
     """
+    call, input_dtype = functools.partial(call_flat, model), settings.io_dtype
+    if settings.quantization == "int8" and takes_pixels(inputs, samples, input_dtype):
+        function = pixel_function(model)
+        if function is not None:
+            call, input_dtype = function, "uint8"
+            inputs, samples = as_floats(inputs, samples)
     with tempfile.TemporaryDirectory() as folder:
-        _save(model, inputs, output_names, folder)
-        content = _run_converter(folder)
+        _save(model, call, inputs, output_names, folder)
+        content = run_converter(folder)
         if settings.quantization in ("float16", "int8"):
             if settings.quantization == "int8":
                 _refuse_loops(count_operations(content))
             data = quantize.calibration_data(inputs, samples)
-            content = _run_converter(folder, settings, data)
+            content = run_converter(
+                folder,
+                lambda converter: quantize.configure(
+                    converter, settings, data, input_dtype
+                ),
+            )
     if settings.quantization == "dynamic":
         content = quantize.quantize_dynamic(content)
     return content
 
 
-def _save(model, inputs, output_names, folder):
+def _save(model, call, inputs, output_names, folder):
     import keras
     import tensorflow as tf
 
     def serve(*tensors):
-        return dict(zip(output_names, call_flat(model, tensors), strict=True))
+        return dict(zip(output_names, call(list(tensors)), strict=True))
 
     signature = [
         tf.TensorSpec((1, *tensor.shape), tensor.dtype, name=tensor.name)
@@ -55,13 +68,26 @@ def _save(model, inputs, output_names, folder):
     archive.write_out(folder, verbose=False)
 
 
-def _run_converter(folder, settings=None, data=None):
+def run_converter(folder, configure=None):
+    """Convert a SavedModel.
+
+    Args:
+        folder: Where it is.
+        configure: A function that is called with the `tf.lite.TFLiteConverter`.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        RuntimeError: If the converter fails.
+        ValueError: If LiteRT lacks an operation.
+    """
     import tensorflow as tf
     from tensorflow.lite.python.convert import ConverterError
 
     converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-    if settings is not None:
-        quantize.configure(converter, settings, data)
+    if configure is not None:
+        configure(converter)
     try:
         return converter.convert()
     except ConverterError as error:

@@ -3,7 +3,7 @@
 import dataclasses
 import warnings
 
-from tflite_export import samples
+from tflite_export import description, samples
 from tflite_export.extras import NEEDED, require
 from tflite_export.graph import check_model, model_inputs, output_names
 from tflite_export.quantize import check_settings
@@ -23,6 +23,8 @@ def export(
     quantization=None,
     representative_data=None,
     io_dtype="float32",
+    labels=None,
+    input_range=None,
     verbose=True,
 ):
     """Write a Keras model as a .tflite file that was run and compared before.
@@ -45,11 +47,21 @@ def export(
             a QUANTIZE, which the report counts).
         representative_data: Typical inputs, samples first: an array, a list of arrays
             in the order of the inputs, or a dict of arrays by input name (or by key,
-            if the model takes a dict). "int8" needs it and calibrates with all of it;
-            a few hundred samples are enough, and else 32 are read. Sizes that the
-            model leaves open are taken from it.
+            if the model takes a dict). Or a `tf.data.Dataset`, a
+            `keras.utils.PyDataset` or a generator of batches, with or without targets.
+            "int8" needs it and calibrates with all of it (of what comes in batches
+            with the first 512); a few hundred samples are enough, and else 32 are
+            read. Sizes that the model leaves open are taken from it.
         io_dtype: For "int8", the dtype of float inputs and outputs in the file:
-            "float32", "int8" or "uint8".
+            "float32", "int8" or "uint8". With "uint8" a model that begins with
+            `Rescaling` or `Normalization` takes pixels as they are, if
+            `representative_data` are whole numbers from 0 to 255; one whose `Input`
+            is uint8 always does.
+        labels: Names of the classes, in the order of a classifier's outputs: a list of
+            one str for each. They go into the file, for apps to read.
+        input_range: What black and white are in the images of a classifier, as
+            (0, 255) or (-1, 1). It goes into the file like `labels`; a model that
+            scales pixels by itself has (0, 255).
         verbose: Whether to print the report.
 
     Returns:
@@ -70,13 +82,19 @@ def export(
     """
     require(*NEEDED)
     check_model(model)
-    settings = check_settings(quantization, io_dtype, representative_data)
+    settings = dataclasses.replace(
+        check_settings(quantization, io_dtype, representative_data),
+        labels=description.check_labels(labels, model),
+        input_range=description.check_input_range(input_range, model),
+    )
     # Keras warns anew of what it warned of as the model was made.
     with quiet():
         model = float32_model(model)
     # Only calibration makes use of more.
     limit = None if settings.quantization == "int8" else MAX_SAMPLES
     inputs, data = samples.resolve(model_inputs(model), representative_data, limit)
+    if settings.input_range and representative_data is not None:
+        description.check_within(settings.input_range, data[0])
     with staged(path) as temporary:
         report = _build(model, temporary, inputs, data, settings)
     report = dataclasses.replace(report, path=str(path))
@@ -94,7 +112,7 @@ def _far_off(report):
         f"{report.mean_difference:.2f} of their standard deviation in the mean, by "
         f"{report.largest_difference:.2f} at most. Are `representative_data` typical "
         "inputs, a hundred or more, prepared as for training, without outliers? If so, "
-        "compare `tflite_export.predict` with Keras on data of your own, or choose "
+        "find the layer where it begins with `tflite_export.compare_layers`, or choose "
         "another quantization."
     )
 

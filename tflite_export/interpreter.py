@@ -5,18 +5,19 @@ import os
 from tflite_export.quiet import quiet
 
 
-def load(path, threads):
+def load(path, threads, every_tensor=False):
     """Return an interpreter whose tensors are allocated.
 
     Args:
         path: A .tflite file.
         threads: Threads the interpreter may use.
+        every_tensor: Whether to keep the values of all tensors, not the outputs alone.
 
     Raises:
         TypeError: If `path` is no path.
         ValueError: If there is no file, it is no .tflite file, or `threads` is wrong.
     """
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     check_count("threads", threads)
     if not isinstance(path, str | os.PathLike):
@@ -26,9 +27,18 @@ def load(path, threads):
         )
     if not os.path.isfile(path):
         raise ValueError(f"There must be a file at each path. Received: '{path}'")
+    keep = {}
+    if every_tensor:
+        # A delegate leaves no values between the operations that it takes over.
+        keep["experimental_preserve_all_tensors"] = True
+        keep["experimental_op_resolver_type"] = (
+            OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        )
     try:
         with quiet():
-            interpreter = Interpreter(model_path=os.fspath(path), num_threads=threads)
+            interpreter = Interpreter(
+                model_path=os.fspath(path), num_threads=threads, **keep
+            )
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ValueError(

@@ -8,6 +8,7 @@ from tflite_export.arrays import fit
 from tflite_export.extras import require
 from tflite_export.graph import ModelInput
 from tflite_export.interpreter import load
+from tflite_export.scales import dequantized, quantized
 
 
 def predict(path, inputs, threads=1):
@@ -41,11 +42,11 @@ def predict(path, inputs, threads=1):
     outputs: dict[str, list] = {name: [] for name in gives}
     for index in range(len(next(iter(arrays.values())))):
         feeds = {
-            name: _quantized(array[index : index + 1], takes[name])
+            name: quantized(array[index : index + 1], takes[name])
             for name, array in arrays.items()
         }
         for name, values in run(**feeds).items():
-            outputs[name].append(_dequantized(values, gives[name]))
+            outputs[name].append(dequantized(values, gives[name]))
     results = {name: np.concatenate(values) for name, values in outputs.items()}
     return results if len(results) > 1 else next(iter(results.values()))
 
@@ -79,19 +80,3 @@ def _fit(inputs, takes):
         )
     arrays = fit(tensors, inputs, "inputs")
     return dict(zip(takes, arrays, strict=True))
-
-
-def _quantized(array, details):
-    scale, zero_point = details["quantization"]
-    if not scale:
-        return array.astype(details["dtype"])
-    limits = np.iinfo(details["dtype"])
-    steps = np.round(array / scale + zero_point)
-    return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
-
-
-def _dequantized(array, details):
-    scale, zero_point = details["quantization"]
-    # A copy: the interpreter writes the next sample's outputs to the same place.
-    array = np.array(array)
-    return ((array - float(zero_point)) * scale).astype("float32") if scale else array

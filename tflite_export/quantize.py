@@ -8,10 +8,19 @@ IO_DTYPES = ("float32", "int8", "uint8")
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked for: a quantization, and the dtype of inputs and outputs."""
+    """What is asked for.
+
+    Attributes:
+        quantization: One of `QUANTIZATIONS`.
+        io_dtype: Of inputs and outputs, one of `IO_DTYPES`.
+        labels: As in `description.describe`.
+        input_range: As in `description.describe`.
+    """
 
     quantization: str | None = None
     io_dtype: str = "float32"
+    labels: list[str] | None = None
+    input_range: list[float] | None = None
 
 
 def check_settings(quantization, io_dtype, representative_data):
@@ -38,13 +47,14 @@ def check_settings(quantization, io_dtype, representative_data):
     return Settings(quantization, io_dtype)
 
 
-def configure(converter, settings, data):
+def configure(converter, settings, data, input_dtype):
     """Set up TensorFlow's converter for "float16" or "int8".
 
     Args:
         converter: A `tf.lite.TFLiteConverter`.
         settings: The `Settings`.
         data: A function that yields a dict of arrays for each sample.
+        input_dtype: Of an "int8" file's float inputs, one of `IO_DTYPES`.
     """
     import tensorflow as tf
 
@@ -55,7 +65,7 @@ def configure(converter, settings, data):
     converter.representative_dataset = data
     # Without this, more than what LiteRT has only in float would stay float.
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.as_dtype(settings.io_dtype)
+    converter.inference_input_type = tf.as_dtype(input_dtype)
     converter.inference_output_type = tf.as_dtype(settings.io_dtype)
 
 

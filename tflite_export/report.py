@@ -1,8 +1,9 @@
 """What an export found."""
 
 import dataclasses
-import io
 from dataclasses import dataclass
+
+from tflite_export.tables import text_table
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,7 @@ class ExportReport:
         return cls(**{**values, "outputs": outputs})
 
     def __str__(self):
-        from rich.table import Table
-
-        table = Table(title=self.path, show_header=False)
-        table.add_column(style="bold")
-        table.add_column()
-        for label, value in self._rows():
-            table.add_row(label, value)
-        return table_text(table)
+        return "\n".join([self.path, text_table(self._rows(), flexible=1)])
 
     def _rows(self):
         yield "quantization", self.quantization or "none (float32)"
@@ -114,12 +108,3 @@ def duration_text(milliseconds):
     if milliseconds < 1:
         return f"{1e3 * milliseconds:.1f} µs"
     return f"{milliseconds:.3f} ms"
-
-
-def table_text(table):
-    """Return a rich table as plain text."""
-    from rich.console import Console
-
-    text = io.StringIO()
-    Console(file=text, width=88).print(table)
-    return text.getvalue().rstrip()

@@ -71,7 +71,7 @@ def verify(path, inputs, samples, expected, quantization):
     actual = _predict(path, feeds, quantization)
     if len(expected) == 1:
         actual = dict.fromkeys(expected, actual)
-    checks = tuple(_compare(name, expected[name], actual[name]) for name in expected)
+    checks = tuple(compare(name, expected[name], actual[name]) for name in expected)
     for check in checks:
         if quantization is None and check.largest_difference > FLOAT32_TOLERANCE:
             raise RuntimeError(
@@ -97,7 +97,17 @@ def _predict(path, feeds, quantization):
         ) from error
 
 
-def _compare(name, expected, actual):
+def compare(name, expected, actual):
+    """How far an output is from what was expected, as an `OutputCheck`.
+
+    Args:
+        name: Of the output.
+        expected: Array of Keras's outputs, samples first.
+        actual: Array of the same shape.
+
+    Raises:
+        RuntimeError: If `actual` is not finite.
+    """
     if not np.isfinite(actual).all():
         raise RuntimeError(f"LiteRT's output '{name}' holds NaN or infinity.")
     expected = expected.astype("float64")

@@ -8,24 +8,17 @@ import numpy as np
 
 from tflite_export.causes import cause_of
 from tflite_export.graph import ModelInput
+from tflite_export.process import answer
 from tflite_export.quantize import Settings
 
 
-def main(folder):
-    """Answer the request in a folder with a report, or an error's type and text."""
-    try:
-        reply = {"report": _build(folder).to_dict()}
-    except Exception as error:
-        reply = {"error": type(error).__name__, "message": str(error)}
-    (folder / "reply.json").write_text(json.dumps(reply))
-
-
-def _build(folder):
+def work(folder):
+    """The report that a folder with a request asks for, as a dict."""
     from tflite_export.build import build
 
     request = json.loads((folder / "request.json").read_text())
     expected = _read_arrays(folder / "expected.npz")
-    return build(
+    report = build(
         _load(folder / "model.keras"),
         request["path"],
         [ModelInput(**tensor) for tensor in request["inputs"]],
@@ -33,6 +26,7 @@ def _build(folder):
         dict(zip(request["outputs"], expected, strict=True)),
         Settings(**request["settings"]),
     )
+    return report.to_dict()
 
 
 def _read_arrays(path):
@@ -58,4 +52,4 @@ def _load(path):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    answer(Path(sys.argv[1]), work)

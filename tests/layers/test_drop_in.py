@@ -108,7 +108,7 @@ def assert_drop_in(layer, inputs):
     st.sampled_from([None, 1, 0.5]),
     st.sampled_from(["spatial", "channel", "auto"]),
 )
-@hypothesis.settings(max_examples=20)
+@hypothesis.settings(max_examples=12)
 def test_conv2d(arguments, channels, rank, mode):
     inputs = conv_input(arguments, channels)
     layer = keras_dprp.SVDConv2D(**arguments, rank=rank, mode=mode)
@@ -122,7 +122,7 @@ def test_conv2d(arguments, channels, rank, mode):
     st.lists(st.integers(1, 4), min_size=1, max_size=4),
     st.sampled_from([None, 1, 0.5]),
 )
-@hypothesis.settings(max_examples=20)
+@hypothesis.settings(max_examples=12)
 def test_dense(arguments, units, sizes, rank):
     inputs = random_array((2, *sizes))
     layer = keras_dprp.SVDDense(units, **arguments, rank=rank)

@@ -1,5 +1,6 @@
 """`python -m tflite_export`."""
 
+import json
 import os
 import subprocess
 import sys
@@ -110,7 +111,10 @@ def make_bad_files(folder):
         (["--benchmark", "text.keras"], "Received: 'text.keras'"),
         (["--benchmark", "a.tflite", "--quantization", "int8"], "means nothing with"),
         (["--benchmark", "a.tflite", "--runs", "0"], "--runs must be an int"),
-        (["--benchmark", "a.tflite", "--threads", "x"], "invalid int"),
+        (["--benchmark", "a.tflite", "--threads", "1,x"], "Received: '1,x'"),
+        (["--benchmark", "a.tflite", "--threads", "1,0"], "--threads must be an int"),
+        (["--benchmark", "a.tflite", "--json", "no/t.json"], "folder that exists"),
+        (["model.keras", "m.tflite", "--json", "t.json"], "--json means nothing"),
     ],
 )
 def test_bad_input_is_one_line(arguments, match, tmp_path, capsys, monkeypatch):
@@ -200,22 +204,37 @@ def test_bad_input_of_the_process():
     assert done.stderr.count("\n") == 1 and "missing.keras" in done.stderr
 
 
+BOARD = """
+import importlib.abc, runpy, sys
+
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        top = name.partition(".")[0]
+        if top not in {"tflite_export", "ai_edge_litert", "numpy", *STANDARD}:
+            raise ModuleNotFoundError(name)
+
+STANDARD = sys.stdlib_module_names
+sys.meta_path.insert(0, Missing())
+runpy.run_module("tflite_export", run_name="__main__", alter_sys=True)
+"""
+
+
 @ON_TENSORFLOW_ONLY
-def test_benchmark_needs_neither_keras_nor_tensorflow(small_file):
-    code = (
-        "import runpy, sys\n"
-        "try:\n"
-        "    runpy.run_module('tflite_export', run_name='__main__')\n"
-        "except SystemExit as stop:\n"
-        "    assert not stop.code\n"
-        "print({'keras', 'tensorflow', 'jax'} & set(sys.modules))\n"
-    )
-    arguments = ["--benchmark", small_file, small_file, "--runs", "3", "--threads", "1"]
+def test_benchmark_needs_litert_and_numpy_alone(small_file, tmp_path):
+    other = tmp_path / "other.tflite"
+    other.write_bytes(small_file.read_bytes())
+    options = ["--runs", "3", "--threads", "1,2", "--json", "timings.json"]
+    files = [str(small_file), str(other)]
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [sys.executable, "-c", BOARD, "--benchmark", *files, *options],
         capture_output=True,
         text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("set()\n")
-    assert "p95" in done.stdout and "1.00" in done.stdout
+    assert "p95" in done.stdout and done.stdout.count("1.00") >= 2
+    results = json.loads((tmp_path / "timings.json").read_text())
+    assert results["runs"] == 3 and results["machine"]["cores"] == os.cpu_count()
+    rows = [(row["path"], row["threads"]) for row in results["timings"]]
+    assert rows == [(path, threads) for threads in (1, 2) for path in files]

@@ -112,3 +112,86 @@ def test_int8_with_integer_inputs(dtype, io_dtype, run_litert, tmp_path):
         difference(actual, expected), rel=0.01
     )
     np.testing.assert_allclose(tflite_export.predict(path, data[:32]), actual)
+
+
+def scaled(first, dtype):
+    inputs = keras.Input((8, 8, 3), dtype=dtype, name="image")
+    x = layers.Conv2D(8, 3, activation="relu", name="conv")(first(inputs))
+    x = layers.BatchNormalization()(layers.Conv2D(6, 1)(x))
+    return keras.Model(inputs, layers.Dense(4, name="y")(layers.Flatten()(x)))
+
+
+def normalization():
+    return layers.Normalization(mean=[125.0, 123, 114], variance=[3000.0, 4000, 5000])
+
+
+@pytest.mark.parametrize(
+    ("first", "dtype", "io_dtype"),
+    [
+        (lambda: layers.Rescaling(1 / 127.5, offset=-1), "uint8", "float32"),
+        pytest.param(
+            lambda: layers.Rescaling(1 / 255), "float32", "uint8", marks=same_everywhere
+        ),
+        pytest.param(normalization, "uint8", "uint8", marks=same_everywhere),
+        pytest.param(normalization, "float32", "uint8", marks=same_everywhere),
+    ],
+)
+def test_pixels_go_in_as_they_are(first, dtype, io_dtype, tmp_path):
+    """A phone passes bytes, and nothing before the first convolution is in float."""
+    path = tmp_path / "model.tflite"
+    model = scaled(first(), dtype)
+    # Not all pixels are there that there can be.
+    pixels = np.random.default_rng(0).integers(20, 230, (100, 8, 8, 3)).astype("uint8")
+    before = pixels.copy()
+    tflite_export.export(model, path, "int8", pixels, io_dtype, verbose=False)
+    np.testing.assert_array_equal(pixels, before)
+    interpreter = Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    (takes,), (gives,) = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
+    assert (takes["dtype"], takes["quantization"]) == (np.uint8, (1.0, 0))
+    floats = {"float32"} if io_dtype == "float32" else set()
+    assert dtypes(path) & {"float32"} == floats
+    actual = []
+    for image in pixels[:16]:
+        interpreter.set_tensor(takes["index"], image[None])
+        interpreter.invoke()
+        actual.append(interpreter.get_tensor(gives["index"])[0])
+    actual = np.array(actual, "float64")
+    if io_dtype != "float32":
+        scale, zero_point = gives["quantization"]
+        actual = (actual - zero_point) * scale
+    expected = model.predict(pixels[:16], verbose=0)
+    assert difference(actual, expected) < 0.25
+    np.testing.assert_allclose(tflite_export.predict(path, pixels[:16]), actual, 1e-5)
+
+
+@same_everywhere
+def test_pixels_that_no_layer_scales_stay_integers(tmp_path):
+    path = tmp_path / "model.tflite"
+    inputs = keras.Input((6,), dtype="uint8", name="x")
+    x = layers.Rescaling(1 / 255)(keras.ops.cast(inputs, "float32"))
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    pixels = np.random.default_rng(0).integers(0, 256, (100, 6)).astype("uint8")
+    report = tflite_export.export(model, path, "int8", pixels, verbose=False)
+    assert report.largest_difference < 0.1 and "CAST" in report.operations
+
+
+@same_everywhere
+def test_int8_has_a_scale_for_each_channel(tmp_path):
+    path = tmp_path / "model.tflite"
+    rng = np.random.default_rng(0)
+    spread = 10.0 ** rng.uniform(-3, 0, 8)
+    model = keras.Sequential([keras.Input((6, 6, 3)), layers.Conv2D(8, 3, name="c")])
+    kernel = model.get_layer("c").kernel
+    kernel.assign(rng.normal(size=(3, 3, 3, 8)) * spread)
+    data = rng.normal(size=(50, 6, 6, 3))
+    tflite_export.export(model, path, "int8", data, "int8", verbose=False)
+    tensors = Interpreter(model_path=str(path)).get_tensor_details()
+    (weights,) = (each for each in tensors if tuple(each["shape"]) == (8, 3, 3, 3))
+    scales = weights["quantization_parameters"]["scales"]
+    largest = np.abs(keras.ops.convert_to_numpy(kernel)).max(axis=(0, 1, 2))
+    assert weights["dtype"] == np.int8
+    np.testing.assert_allclose(scales, largest / 127, rtol=1e-4)

@@ -1,0 +1,70 @@
+"""The outputs of all layers of a model, call by call."""
+
+from collections import Counter
+
+from tflite_export.stand_ins import stand_in_class
+
+
+def trace(model):
+    """Every call of every layer in one forward pass, nested models opened.
+
+    The model's own layers run, but they are called inside stand-ins, so that the graph
+    the model was made of stays as it is.
+
+    Args:
+        model: A functional or a built Sequential model.
+
+    Returns:
+        A function from a list of tensors, one an input, to the outputs of all calls,
+        and the names of the calls: the path of the layer through nested models, with
+        the number of the call from the second one on.
+    """
+    function, names = _function(model, "", Counter())
+    return lambda tensors: function(tensors)[1], names
+
+
+def _function(model, prefix, counts):
+    """A `keras.Function` of a model's output and of those of all calls; their names."""
+    import keras
+
+    from keras_dprp.graph import first_argument, is_graph
+
+    names, outputs = [], []
+
+    def call(stand_in, *args, **kwargs):
+        layer = stand_in.operation
+        if not isinstance(layer, keras.Layer):
+            return stand_in(*args, **kwargs)
+        path = _numbered(prefix + layer.name, counts)
+        if is_graph(layer):
+            nested, inner_names = _function(layer, f"{path}/", counts)
+            output, inner = nested(keras.tree.flatten(first_argument(args, kwargs)))
+            names.extend(inner_names)
+            outputs.extend(inner)
+            return output
+        names.append(path)
+        outputs.append(stand_in(*args, **kwargs))
+        return outputs[-1]
+
+    sequential = isinstance(model, keras.Sequential)
+    taken = model.inputs[0] if sequential else model.input
+    given = model.outputs[0] if sequential else model.output
+    inputs = [_input_like(tensor) for tensor in model.inputs]
+    copy = keras.models.clone_model(
+        keras.Model(taken, given, name=model.name),
+        input_tensors=keras.tree.pack_sequence_as(taken, inputs),
+        clone_function=stand_in_class(),
+        call_function=call,
+    )
+    return keras.Function(inputs, (copy.output, outputs)), names
+
+
+def _numbered(path, counts):
+    counts[path] += 1
+    return path if counts[path] == 1 else f"{path} (call {counts[path]})"
+
+
+def _input_like(tensor):
+    import keras
+
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)

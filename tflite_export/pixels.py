@@ -1,0 +1,77 @@
+"""Inputs that are pixels, which an int8 file takes as the uint8 they are."""
+
+import dataclasses
+
+import numpy as np
+
+from tflite_export.stand_ins import stand_in_class
+
+
+def takes_pixels(inputs, samples, io_dtype):
+    """Whether all inputs of a file shall be uint8, and their values are pixels.
+
+    Args:
+        inputs: A list of `ModelInput`.
+        samples: One array for each input.
+        io_dtype: As in `quantize.Settings`.
+    """
+    return all(
+        (tensor.dtype == "uint8" or (tensor.dtype, io_dtype) == ("float32", "uint8"))
+        and array.size > 1
+        and array.min() >= 0
+        and array.max() <= 255
+        and np.array_equal(array, np.round(array))
+        for tensor, array in zip(inputs, samples, strict=True)
+    )
+
+
+def as_floats(inputs, samples):
+    """Inputs and samples as floats that calibrate to steps of one from 0 to 255.
+
+    Args:
+        inputs: A list of `ModelInput`.
+        samples: One array for each input.
+    """
+    floats = [array.astype("float32") for array in samples]
+    for array in floats:
+        # Two pixels change no other range, and this one has to be met exactly.
+        array.flat[0], array.flat[-1] = 0, 255
+    return [dataclasses.replace(each, dtype="float32") for each in inputs], floats
+
+
+def pixel_function(model):
+    """A model as a function of pixels that are floats already.
+
+    The converter leaves a cast of uint8, and with it the scaling of pixels, in float.
+
+    Args:
+        model: A functional or Sequential model.
+
+    Returns:
+        A function from a list of tensors to a list of outputs; None if anything but a
+        layer that scales takes an input.
+    """
+    import keras
+
+    scales = (keras.layers.Rescaling, keras.layers.Normalization)
+    inputs = [keras.Input(batch_shape=x.shape, dtype="float32") for x in model.inputs]
+    known = {id(tensor) for tensor in inputs}
+    consumers = []
+
+    def call(stand_in, *args, **kwargs):
+        if known & {id(tensor) for tensor in keras.tree.flatten([args, kwargs])}:
+            consumers.append(stand_in.operation)
+        return stand_in(*args, **kwargs)
+
+    sequential = isinstance(model, keras.Sequential)
+    taken = model.inputs[0] if sequential else model.input
+    given = model.outputs[0] if sequential else model.output
+    copy = keras.models.clone_model(
+        keras.Model(taken, given, name=model.name),
+        input_tensors=keras.tree.pack_sequence_as(taken, inputs),
+        clone_function=stand_in_class(),
+        call_function=call,
+    )
+    if not all(isinstance(consumer, scales) for consumer in consumers):
+        return None
+    return keras.Function(inputs, keras.tree.flatten(copy.output))
