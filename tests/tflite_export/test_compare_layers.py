@@ -106,6 +106,7 @@ def int8_file(classifier, images, tmp_path):
     return path
 
 
+@same_everywhere
 def test_measures_and_what_is_shown(classifier, images, int8_file, capfd):
     report = tflite_export.compare_layers(classifier, int8_file, images)
     assert capfd.readouterr() == (f"{report}\n", "")
