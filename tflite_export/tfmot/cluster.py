@@ -34,7 +34,8 @@ def cluster(
         model: A functional or a built Sequential `keras.Model` from one float32 input
             to logits or probabilities of shape (None, classes), trained before;
             factorised layers are folded.
-        x: Array of training inputs, samples first, as `fit` takes.
+        x: Array of training inputs, samples first. If the model was trained on images
+            moved and mirrored at random, pass such copies of them.
         y: Array of their classes, integers of shape (samples,).
         clusters: Number of values for each kernel, 3 or more.
         epochs: Number of passes over `x`.

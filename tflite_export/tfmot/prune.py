@@ -34,7 +34,8 @@ def prune(
         model: A functional or a built Sequential `keras.Model` from one float32 input
             to logits or probabilities of shape (None, classes), trained before;
             factorised layers are folded.
-        x: Array of training inputs, samples first, as `fit` takes.
+        x: Array of training inputs, samples first. If the model was trained on images
+            moved and mirrored at random, pass such copies of them.
         y: Array of their classes, integers of shape (samples,).
         sparsity: Share of zeros at the end, more than 0 and less than 1.
         epochs: Number of passes over `x`.

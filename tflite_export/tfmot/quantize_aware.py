@@ -50,7 +50,8 @@ def quantize_aware(
             to logits or probabilities of shape (None, classes), trained before;
             factorised layers are folded. No layer with weights is called twice.
         path: Where to write, in a folder that exists.
-        x: Array of training inputs, samples first, as `fit` takes.
+        x: Array of training inputs, samples first. If the model was trained on images
+            moved and mirrored at random, pass such copies of them.
         y: Array of their classes, integers of shape (samples,).
         epochs: Number of passes over `x`.
         learning_rate: Adam's, at the start.
