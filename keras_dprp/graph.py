@@ -19,7 +19,7 @@ class Call:
     output_shape: tuple
 
 
-class _Probe(keras.Operation):
+class Probe(keras.Operation):
     """Stands for a layer in a copy of the graph and yields its outputs' shapes."""
 
     def __init__(self, layer):
@@ -119,7 +119,7 @@ def _trace(model, inputs, calls, open_size):
     outputs = model.outputs if isinstance(model, keras.Sequential) else model.output
     graph = keras.Model(_inputs(model), outputs, name=model.name)
     keras.models.clone_model(
-        graph, input_tensors=inputs, clone_function=_Probe, call_function=call
+        graph, input_tensors=inputs, clone_function=Probe, call_function=call
     )
 
 

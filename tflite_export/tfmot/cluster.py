@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from tflite_export.tfmot.bridge import bring_back, send
-from tflite_export.tfmot.classifier import check_classifier
-from tflite_export.tfmot.kernels import check_kernels, show_kernels
+from tflite_export.tfmot.kernels import train_kernels
 from tflite_export.tfmot.training import check_training
 
 
@@ -68,18 +66,13 @@ def cluster(
             f"`clusters` must be an int of 3 or more. Received: {clusters!r}"
         )
     training = check_training(epochs, learning_rate, batch_size, seed)
-    portable, y = check_classifier(model, x, y)
-    names = check_kernels(portable)
-    show = print if verbose else None
-    _, weights, outputs = send(
-        "cluster", portable, y, training, show, clusters=clusters, layers=names
+
+    def check(name, kernel):
+        _check(name, kernel, clusters)
+
+    return train_kernels(
+        "cluster", model, x, y, training, verbose, check, clusters=clusters
     )
-    for name in names:
-        _check(name, weights[name][0], clusters)
-    clustered = bring_back(portable, weights, outputs)
-    if verbose:
-        show_kernels(weights, names)
-    return clustered
 
 
 def _check(name, kernel, clusters):

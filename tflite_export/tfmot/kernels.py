@@ -2,7 +2,40 @@
 
 import numpy as np
 
+from tflite_export.tfmot.bridge import bring_back, send
+from tflite_export.tfmot.classifier import check_classifier
 from tflite_export.tfmot.steps import kernels
+
+
+def train_kernels(task, model, x, y, training, verbose, check, **arguments):
+    """Have tf_keras train a classifier while something happens to its kernels.
+
+    Args:
+        task: "prune" or "cluster".
+        model: A model, as the user gives it.
+        x: Array of training inputs.
+        y: Array of their classes.
+        training: A `Training`.
+        verbose: Whether to print the progress, and what the kernels hold in the end.
+        check: A function that gets the name of a layer and its new kernel, and raises
+            unless it is what was asked for.
+        arguments: What else the task asks for.
+
+    Returns:
+        A copy of the folded model with the new weights.
+    """
+    portable, y = check_classifier(model, x, y)
+    names = check_kernels(portable)
+    show = print if verbose else None
+    _, weights, outputs = send(
+        task, portable, y, training, show, layers=names, **arguments
+    )
+    for name in names:
+        check(name, weights[name][0])
+    trained = bring_back(portable, weights, outputs)
+    if verbose:
+        show_kernels(weights, names)
+    return trained
 
 
 def check_kernels(portable):

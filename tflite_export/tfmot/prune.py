@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from tflite_export.tfmot.bridge import bring_back, send
-from tflite_export.tfmot.classifier import check_classifier
-from tflite_export.tfmot.kernels import check_kernels, show_kernels
+from tflite_export.tfmot.kernels import train_kernels
 from tflite_export.tfmot.training import check_number, check_training
 
 
@@ -63,18 +61,13 @@ def prune(
     """
     check_number("sparsity", sparsity, 0, 1)
     training = check_training(epochs, learning_rate, batch_size, seed)
-    portable, y = check_classifier(model, x, y)
-    names = check_kernels(portable)
-    show = print if verbose else None
-    _, weights, outputs = send(
-        "prune", portable, y, training, show, sparsity=float(sparsity), layers=names
+
+    def check(name, kernel):
+        _check(name, kernel, sparsity)
+
+    return train_kernels(
+        "prune", model, x, y, training, verbose, check, sparsity=float(sparsity)
     )
-    for name in names:
-        _check(name, weights[name][0], sparsity)
-    pruned = bring_back(portable, weights, outputs)
-    if verbose:
-        show_kernels(weights, names)
-    return pruned
 
 
 def _check(name, kernel, sparsity):

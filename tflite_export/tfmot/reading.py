@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dprp.graph import is_graph
+from keras_dprp.graph import Probe, is_graph
 from tflite_export.tfmot.steps import ACTIVATIONS, INPUT, KINDS, Step
 
 # Sums and products of tensors, written as `x + y`, are not layers.
@@ -33,20 +33,6 @@ def read(model):
             f"Received: {'; '.join(dict.fromkeys(reader.unknown))}"
         )
     return reader.steps[: output + 1], reader.layers
-
-
-class _StandIn(keras.Operation):
-    """Stands for a layer in a copy of the graph, and yields its outputs' shapes."""
-
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
-
-    def call(self, *args, **kwargs):
-        raise NotImplementedError("A stand-in has no outputs, only their shapes.")
-
-    def compute_output_spec(self, *args, **kwargs):
-        return self.layer.compute_output_spec(*args, **kwargs)
 
 
 class _Reader:
@@ -86,7 +72,7 @@ class _Reader:
             return outputs
 
         copy = keras.models.clone_model(
-            graph, input_tensors=inputs, clone_function=_StandIn, call_function=call
+            graph, input_tensors=inputs, clone_function=Probe, call_function=call
         )
         return [places[id(x)][1] for x in copy.outputs]
 
