@@ -1,11 +1,11 @@
-"""Writes `docs/results.md` and its figures out of `results.jsonl`.
+"""Writes `docs/results.md`, `docs/method.md` and their figures out of `results.jsonl`.
 
     python benchmarks/paper/report.py
     python benchmarks/paper/report.py --check
 
-`--check` writes nothing, and fails if the page is not what the rows give. What the
-figures say in words stands in `notes.md`, by the headings of the page; there must be no
-number in it, as none would be checked.
+`--check` writes nothing, and fails if the pages are not what the rows give. Words are
+in `texts`: what the results say in `notes.md`, by the headings of their page, and all
+of `method.md`. A number in them is written as `prose.py` says, so that it is checked.
 """
 
 import argparse
@@ -15,10 +15,12 @@ from pathlib import Path
 
 from cells import network_name
 from experiments import HERE, RESULTS, ROOT, rows
+from prose import fill
 from sections import SECTIONS
 from summaries import experiments_of, split
 
 DPI = 120
+WRITTEN = "<!-- Written by benchmarks/paper/report.py: change {}, not this. -->\n\n"
 
 
 class Page:
@@ -61,11 +63,11 @@ class Page:
         return "\n\n".join(self.paragraphs) + "\n"
 
 
-def page_of(all_rows, notes):
-    """The page that rows and notes give.
+def page_of(experiments, notes):
+    """The page of results that rows and notes give.
 
     Args:
-        all_rows: A list of dicts.
+        experiments: `Experiment`s by section.
         notes: A dict from the heading of a section to what is said there.
     """
     unknown = set(notes) - set(SECTIONS)
@@ -75,15 +77,14 @@ def page_of(all_rows, notes):
             f"Received: {sorted(unknown)}"
         )
     page = Page()
-    page.add("<!-- Written by benchmarks/paper/report.py: change that, not this. -->")
+    page.add(WRITTEN.format("that").strip())
     page.add("# Results")
-    experiments = split(experiments_of(all_rows))
     for heading, write in SECTIONS.items():
         page.add(f"## {heading}")
         if not write(page, experiments):
             page.add("This has not been measured yet.")
         if heading in notes:
-            page.add(notes[heading])
+            page.add(fill(notes[heading], experiments))
     return page
 
 
@@ -99,35 +100,56 @@ def read_notes(path):
     }
 
 
-def differences(page, docs):
+def pages_of(experiments, texts):
+    """Every page by its name, and the page of results with its figures.
+
+    Args:
+        experiments: `Experiment`s by section.
+        texts: Path of the folder of texts.
+    """
+    results = page_of(experiments, read_notes(texts / "notes.md"))
+    pages = {"results.md": results.text()}
+    method = texts / "method.md"
+    if method.exists():
+        written = WRITTEN.format("benchmarks/paper/texts/method.md")
+        pages["method.md"] = written + fill(method.read_text(), experiments)
+    return pages, results
+
+
+def differences(pages, results, docs):
     """What is not as the rows give it: a list of paths."""
-    path = docs / "results.md"
-    wrong = [] if path.exists() and path.read_text() == page.text() else [path]
-    paths = [docs / "figures" / name for name in page.figures]
-    return wrong + [path for path in paths if not path.exists()]
+    wrong = [
+        docs / name
+        for name, text in pages.items()
+        if not (docs / name).exists() or (docs / name).read_text() != text
+    ]
+    figures = [docs / "figures" / name for name in results.figures]
+    return wrong + [path for path in figures if not path.exists()]
 
 
-def write(page, docs):
-    """Draw every figure, then write the page."""
+def write(pages, results, docs):
+    """Draw every figure, then write the pages."""
     (docs / "figures").mkdir(parents=True, exist_ok=True)
-    for name, draw in page.figures.items():
+    for name, draw in results.figures.items():
         draw().savefig(docs / "figures" / name, dpi=DPI)
-    (docs / "results.md").write_text(page.text())
+    for name, text in pages.items():
+        (docs / name).write_text(text)
 
 
 def main():
-    """Write the page, or compare it."""
+    """Write the pages, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the rows")
-    parser.add_argument("--notes", type=Path, default=HERE / "notes.md")
+    parser.add_argument("--texts", type=Path, default=HERE / "texts", help="the words")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="the folder")
     options = parser.parse_args()
-    page = page_of(rows(options.results), read_notes(options.notes))
+    experiments = split(experiments_of(rows(options.results)))
+    pages, results = pages_of(experiments, options.texts)
     if not options.check:
-        write(page, options.docs)
+        write(pages, results, options.docs)
         return
-    wrong = differences(page, options.docs)
+    wrong = differences(pages, results, options.docs)
     if wrong:
         names = ", ".join(map(str, wrong))
         sys.exit(f"Not what the rows give, run benchmarks/paper/report.py: {names}")

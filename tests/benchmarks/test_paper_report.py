@@ -112,7 +112,7 @@ class Report:
     def run(self, *arguments):
         command = [sys.executable, SCRIPT, *arguments, "--docs", self.docs]
         command += ["--results", self.folder / "results.jsonl"]
-        command += ["--notes", self.folder / "notes.md"]
+        command += ["--texts", self.folder]
         return subprocess.run(list(map(str, command)), capture_output=True, text=True)
 
     def write(self, rows=()):
@@ -259,6 +259,22 @@ def test_notes_stand_in_their_section(report):
     assert "who write" not in "".join(page.values())
     notes.write_text("## Ablations\n\nHoyer it is.\n")
     assert "Ablations" in report.run().stderr
+
+
+def test_figures_in_texts_come_from_the_rows(report):
+    method, notes = report.folder / "method.md", report.folder / "notes.md"
+    method.write_text("# Method\n\nIt keeps {{macs_kept r20-half}}.\n")
+    notes.write_text("## Main results\n\nIt loses {{change r20-half}} points.\n")
+    rows = [make_row("r20-dense"), make_row("r20-half", kept=0.5, accuracy=0.915)]
+    page = sections(report.write(rows))
+    assert "It loses -0.50 points." in page["Main results"]
+    written = report.docs / "method.md"
+    assert "It keeps 50.0%." in written.read_text()
+    written.write_text("# Method\n\nIt keeps 40.0%.\n")
+    assert "method.md" in report.run("--check").stderr
+    for unknown in ("{{change r20-third}}", "{{loss r20-half}}"):
+        method.write_text(unknown)
+        assert unknown in report.run().stderr
 
 
 def test_an_interrupted_training_has_no_seconds(report):

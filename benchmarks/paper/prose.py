@@ -1,0 +1,81 @@
+"""Texts that are written by hand, and the figures in them, which are not.
+
+`{{accuracy resnet20-dense}}` in a text stands for what the rows of that experiment say.
+"""
+
+import re
+
+from cells import NOTHING, file_size, kept, latency, points, seeds, spread
+from summaries import dense_of
+
+_FIGURE = re.compile(r"\{\{(\S+) (\S+)\}\}")
+
+
+def share(experiment, key):
+    """A mean as per cent, with one digit."""
+    return f"{experiment.mean(key):.1%}"
+
+
+def change(experiment, dense):
+    """Points of accuracy against the dense network."""
+    return points(experiment.change(dense, experiment.measured))
+
+
+def rank_share(experiment, prefix):
+    """How much of the full rank is left, of the layers whose names begin alike."""
+    shares = [
+        last[name] / first[name]
+        for first, *_, last in experiment.values("ranks")
+        for name in first
+        if name.startswith(prefix)
+    ]
+    return f"{sum(shares) / len(shares):.0%}" if shares else NOTHING
+
+
+# By the word in front of the experiment's name: of it and of the dense one beside it.
+FIGURES = {
+    "accuracy": lambda each, dense: spread(each, each.measured),
+    "change": change,
+    "epochs": lambda each, dense: str(each["epochs"]),
+    "seeds": lambda each, dense: seeds(each),
+    "parameters": lambda each, dense: kept(each, "parameters"),
+    "macs": lambda each, dense: kept(each, "macs"),
+    "parameters_kept": lambda each, dense: share(each, "parameters_kept"),
+    "macs_kept": lambda each, dense: share(each, "macs_kept"),
+    "float32_latency": lambda each, dense: latency(each, dense, "float32"),
+    "int8_latency": lambda each, dense: latency(each, dense, "int8"),
+    "float32_accuracy": lambda each, dense: spread(
+        each, "tflite", "float32", "accuracy"
+    ),
+    "int8_accuracy": lambda each, dense: spread(each, "tflite", "int8", "accuracy"),
+    "int8_bytes": lambda each, dense: file_size(each, dense, "int8"),
+    "ranks_stage1": lambda each, dense: rank_share(each, "stage1"),
+    "ranks_stage2": lambda each, dense: rank_share(each, "stage2"),
+    "ranks_stage3": lambda each, dense: rank_share(each, "stage3"),
+    "ranks_stage4": lambda each, dense: rank_share(each, "stage4"),
+}
+
+
+def fill(text, experiments):
+    """The text with its figures.
+
+    Args:
+        text: String.
+        experiments: `Experiment`s by section, as of `summaries.split`.
+
+    Raises:
+        ValueError: If a figure or an experiment is unknown.
+    """
+    every = {each.name: (each, pool) for pool in experiments.values() for each in pool}
+
+    def figure(match):
+        word, name = match.groups()
+        if word not in FIGURES or name not in every:
+            raise ValueError(
+                f"Figures must be one of {', '.join(FIGURES)} and an experiment that "
+                f"has rows ({', '.join(every)}). Received: {match[0]}"
+            )
+        experiment, pool = every[name]
+        return FIGURES[word](experiment, dense_of(experiment, pool))
+
+    return _FIGURE.sub(figure, text)
