@@ -1,39 +1,100 @@
-"""Truncation after training: what a network loses that is compressed at one stroke."""
+"""What else makes a trained network smaller: truncation, or zeros in its kernels."""
+
+import time
 
 import keras
-from cifar10 import add_training_layers, compile_for, fit, load, measure
+import numpy as np
+from cifar10 import (
+    BATCH,
+    ShiftAndFlip,
+    add_training_layers,
+    compile_for,
+    fit,
+    load,
+    measure,
+)
 
 import keras_dprp as dprp
 
+# Of every training image, moved and mirrored: as many as memory allows.
+COPIES = 5
+
 
 def compress(settings, path, callbacks):
-    """Bring a trained network to the budget; train it further if it is "finetuned".
+    """Make a trained network smaller; train it further unless it is "truncated".
 
     Args:
-        settings: A `Settings` of the example, method "truncated" or "finetuned".
+        settings: A `Settings` of the example, method "truncated", "finetuned" or
+            "magnitude".
         path: Of the trained dense network, `.keras`.
-        callbacks: For `fit`.
+        callbacks: For `fit`; magnitude pruning, in a process of its own, takes none.
 
     Returns:
-        The factorised network and a dict of results.
+        The network and a dict of results.
     """
     data = load(settings)
     keras.utils.set_random_seed(settings.seed)
     dense = keras.saving.load_model(path, compile=False)
+    if settings.method == "magnitude":
+        return prune_by_magnitude(dense, settings, data)
+    return truncate(dense, settings, data, callbacks)
+
+
+def truncate(dense, settings, data, callbacks):
+    """Bring a network to the budget at one stroke."""
     network = dprp.factorize(dense, filters="stage", **settings.factorize)
     ranks = lower_ranks(network, settings.pruning)
     if settings.method == "finetuned":
         results = fit(network, settings, data, callbacks)
     else:
-        model = add_training_layers(network, settings)
-        compile_for(model, len(data[0][1]), settings)
-        results = {
-            "history": {},
-            "images": 0,
-            "seconds": 0.0,
-            **measure(network, model, data[1]),
-        }
+        results = evaluated(network, settings, data)
     return network, {**results, "ranks": ranks}
+
+
+def prune_by_magnitude(dense, settings, data):
+    """Turn the smallest weights into zeros, which leaves all shapes as they are.
+
+    Needs TensorFlow and tensorflow-model-optimization. `settings.pruning` holds the
+    share of zeros.
+    """
+    from tflite_export import tfmot
+
+    images, labels = data[0]
+    start = time.perf_counter()
+    network = tfmot.prune(
+        dense,
+        augmented(images, settings.seed),
+        np.tile(labels, COPIES),
+        epochs=max(settings.epochs // COPIES, 1),
+        batch_size=BATCH,
+        seed=settings.seed,
+        **settings.pruning,
+    )
+    seconds = time.perf_counter() - start
+    results = evaluated(network, settings, data)
+    trained = {"images": len(labels), "seconds": seconds, "ranks": []}
+    return network, {**results, **trained}
+
+
+def augmented(images, seed):
+    """`COPIES` of every image, float32, each moved and mirrored another way."""
+    move = ShiftAndFlip(seed)
+    copies = np.empty((COPIES, *images.shape), "float32")
+    for copy in copies:
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH].astype("float32")
+            copy[start : start + BATCH] = keras.ops.convert_to_numpy(
+                move(batch, training=True)
+            )
+    return copies.reshape(-1, *images.shape[1:])
+
+
+def evaluated(network, settings, data):
+    """The results of a network that `fit` does not train."""
+    model = add_training_layers(network, settings)
+    compile_for(model, len(data[0][1]), settings)
+    measured = measure(network, model, data[1])
+    return {"history": {}, "images": 0, "seconds": 0.0, **measured}
 
 
 def lower_ranks(network, pruning):

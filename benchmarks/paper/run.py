@@ -101,7 +101,7 @@ def built_on(run, out):
             "teacher": run["teacher"],
             "teacher_epochs": other["epochs"],
         }
-    own = run["epochs"] if run["method"] == "finetuned" else 0
+    own = 0 if run["method"] == "truncated" else run["epochs"]
     return {"source": run["source"], "epochs": own + other["epochs"]}
 
 
