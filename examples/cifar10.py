@@ -40,6 +40,7 @@ SHIFT = 4  # pixels, at most, by which the training images are moved
 TEACHER_SHARE, TEMPERATURE = 0.5, 4.0
 # Filters of each stage, and how many blocks it has.
 STAGES = {
+    "resnet8": ((16, 32, 64), 1),
     "resnet20": ((16, 32, 64), 3),
     "resnet32": ((16, 32, 64), 5),
     "resnet56": ((16, 32, 64), 9),
@@ -142,7 +143,7 @@ class ShiftAndFlip(layers.Layer):
 
 
 def build(model, shape, classes, images):
-    """ResNet-20, -32, -56 or -18 as for CIFAR-10, from raw pixels to logits.
+    """ResNet-8, -20, -32, -56 or -18 as for CIFAR-10, from raw pixels to logits.
 
     Pixels are standardised in the network by the statistics of the training images,
     so that a phone passes what its camera gives.

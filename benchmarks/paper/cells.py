@@ -1,6 +1,6 @@
 """How the figures of `docs/results.md` are written."""
 
-from summaries import dense_of, exported_on, look_up, ratio
+from summaries import dense_of, latency_share, look_up
 
 MODEL_NAMES = {
     "resnet18": "ResNet-18",
@@ -75,10 +75,9 @@ def file_size(experiment, dense, form):
 
 def latency(experiment, dense, form):
     """Of an exported file: microseconds, and the ratio to the dense network's."""
-    keys = ("tflite", form, "latency_ms")
-    milliseconds = experiment.mean(*keys)
-    cell = or_nothing(lambda value: f"{1e3 * value:,.0f} µs", milliseconds)
-    share = ratio(experiment, dense, exported_on, *keys)
+    times = experiment.latency.get(form)
+    cell = or_nothing(lambda times: f"{1e3 * times['median_ms']:,.0f} µs", times)
+    share = latency_share(experiment, dense, form)
     return cell if share is None else f"{cell} ({share:.0%})"
 
 

@@ -5,7 +5,7 @@ import itertools
 
 from cells import FORMATS, METHOD_NAMES, network_name
 from matplotlib.figure import Figure
-from summaries import dense_of, exported_on, of_methods, ratio
+from summaries import dense_of, latency_share, of_methods
 
 # Okabe and Ito's, which the colour-blind tell apart; each has its own marker too.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -133,9 +133,8 @@ def accuracy_by_latency(experiments, pool):
 
 
 def relative_latency(experiment, pool, form):
-    """As per cent of the dense network's, None if no machine timed both."""
-    keys = ("tflite", form, "latency_ms")
-    share = ratio(experiment, dense_of(experiment, pool), exported_on, *keys)
+    """As per cent of the dense network's, None if it was not timed."""
+    share = latency_share(experiment, dense_of(experiment, pool), form)
     return None if share is None else 100 * share
 
 

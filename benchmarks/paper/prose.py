@@ -1,6 +1,7 @@
 """Texts that are written by hand, and the figures in them, which are not.
 
-`{{accuracy resnet20-dense}}` in a text stands for what the rows of that experiment say.
+`{{accuracy resnet20-dense}}` in a text stands for what the rows of that experiment say;
+the space may be the end of a line.
 """
 
 import re
@@ -8,7 +9,7 @@ import re
 from cells import NOTHING, file_size, kept, latency, points, seeds, spread
 from summaries import dense_of
 
-_FIGURE = re.compile(r"\{\{(\S+) (\S+)\}\}")
+_FIGURE = re.compile(r"\{\{(\w+)\s+([^}\s]+)\}\}")
 
 
 def share(experiment, key):

@@ -9,12 +9,14 @@ of `method.md`. A number in them is written as `prose.py` says, so that it is ch
 """
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
 
 from cells import network_name
 from experiments import HERE, RESULTS, ROOT, rows
+from latency import LATENCY
 from prose import fill
 from sections import SECTIONS
 from summaries import experiments_of, split
@@ -141,10 +143,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the rows")
+    parser.add_argument("--latency", type=Path, default=LATENCY, help="of the files")
     parser.add_argument("--texts", type=Path, default=HERE / "texts", help="the words")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="the folder")
     options = parser.parse_args()
-    experiments = split(experiments_of(rows(options.results)))
+    timed = json.loads(options.latency.read_text()) if options.latency.exists() else {}
+    experiments = split(experiments_of(rows(options.results), timed.get("latency", {})))
     pages, results = pages_of(experiments, options.texts)
     if not options.check:
         write(pages, results, options.docs)

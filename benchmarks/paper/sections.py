@@ -66,7 +66,7 @@ def machines(page, experiments):
     rows = [row for each in every for row in each.rows]
     if not rows:
         return False
-    page.add(tables.machine_table(rows))
+    page.add(tables.machine_table(every))
     seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
     page.add(
         f"Seeds in all: {seeds}; the tables say which of them an experiment has. A "
@@ -197,11 +197,12 @@ def trade_off(page, experiments):
         return False
     page.add(tables.trade_off_table(shown, pool))
     page.add(
-        "Latency is LiteRT's on one thread, and in brackets the ratio to the dense "
-        "network's file of the same number type, where the same machine timed both. "
-        "In the figures a curve connects what was trained for as many epochs, and a "
-        "bar is the standard deviation over the seeds; what falls far below dense is "
-        "in the table only."
+        "Latency is LiteRT's on one thread, the median over the runs of one seed's "
+        "file, and in brackets the ratio to the dense network's file of the same "
+        "number type; all files took turns in one run of "
+        "[`latency.py`](../benchmarks/paper/latency.py). In the figures a curve "
+        "connects what was trained for as many epochs, and a bar is the standard "
+        "deviation over the seeds; what falls far below dense is in the table only."
     )
     page.figures_of(
         "accuracy-by-macs",
@@ -213,7 +214,7 @@ def trade_off(page, experiments):
         "accuracy-by-latency",
         "Test accuracy against latency",
         figures.accuracy_by_latency,
-        by_network([each for each in shown if each.values("tflite")]),
+        by_network([each for each in shown if each.latency]),
         pool,
     )
     return True

@@ -25,13 +25,15 @@ class Experiment:
     Args:
         name: String.
         rows: A list of dicts, at least one.
+        latency: A dict with the times of its files, by format, and "environment".
 
     Raises:
         ValueError: If a seed comes twice, or rows differ in more than their seed.
     """
 
-    def __init__(self, name, rows):
+    def __init__(self, name, rows, latency=None):
         self.name = name
+        self.latency = latency or {}
         self.rows = sorted(rows, key=lambda row: row["seed"])
         self.seeds = [row["seed"] for row in self.rows]
         if len(set(self.seeds)) < len(self.seeds):
@@ -88,12 +90,20 @@ def look_up(row, keys):
     return row
 
 
-def experiments_of(rows):
-    """A list of `Experiment`, by network, method, epochs and name."""
+def experiments_of(rows, latency):
+    """A list of `Experiment`, by network, method, epochs and name.
+
+    Args:
+        rows: A list of dicts.
+        latency: A dict from the name of an experiment to its `latency`.
+    """
     groups: dict[str, list] = {}
     for row in rows:
         groups.setdefault(row["experiment"], []).append(timed(row))
-    return sorted((Experiment(*group) for group in groups.items()), key=order)
+    experiments = [
+        Experiment(name, group, latency.get(name)) for name, group in groups.items()
+    ]
+    return sorted(experiments, key=order)
 
 
 def timed(row):
@@ -226,8 +236,8 @@ def trained_on(row):
     return row["hardware"], row["backend"], [versions.get(name) for name in packages]
 
 
-def exported_on(row):
-    """The machine that timed the exported files, and its LiteRT."""
-    environment = row.get("tflite_environment") or {}
-    versions = environment.get("versions") or {}
-    return environment.get("hardware"), versions.get("ai-edge-litert")
+def latency_share(experiment, dense, form):
+    """Latency of a file over that of the dense network's; None if either is unknown."""
+    if dense is None or form not in experiment.latency or form not in dense.latency:
+        return None
+    return experiment.latency[form]["median_ms"] / dense.latency[form]["median_ms"]

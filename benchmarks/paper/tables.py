@@ -1,5 +1,6 @@
 """The tables of `docs/results.md`, in Markdown."""
 
+import collections
 import statistics
 
 from cells import (
@@ -215,17 +216,24 @@ def time_table(experiments, pool):
     return table(headings, lines)
 
 
-def machine_table(rows):
-    """Hardware and versions, and how many rows were measured with them."""
-    counts: dict[tuple, int] = {}
-    for row in rows:
-        training = ("training", machine(row), row["backend"], software(row))
-        counts[training] = counts.get(training, 0) + 1
-        environment = row.get("tflite_environment")
-        if environment:
-            export = ("export", machine(environment), "", software(environment))
-            counts[export] = counts.get(export, 0) + 1
+def machine_table(experiments):
+    """Hardware and versions, and how many networks were measured with them."""
+    counts = collections.Counter(
+        (what, machine(environment), backend, software(environment))
+        for each in experiments
+        for what, backend, environment in environments(each)
+    )
     return table(
-        ("what", "hardware", "backend", "versions", "rows"),
+        ("what", "hardware", "backend", "versions", "networks"),
         [[*what, str(count)] for what, count in sorted(counts.items(), reverse=True)],
     )
+
+
+def environments(experiment):
+    """What was measured where: task, backend and environment, one for each network."""
+    for row in experiment.rows:
+        yield "training", row["backend"], row
+        if row.get("tflite_environment"):
+            yield "export", "", row["tflite_environment"]
+    if experiment.latency:
+        yield "latency", "", experiment.latency["environment"]

@@ -45,6 +45,7 @@ def data(tmp_path):
 @pytest.mark.parametrize(
     "model, parameters, macs",
     [
+        ("resnet8", 75_290, 12_239_488),
         ("resnet20", 269_722, 40_551_040),
         ("resnet32", 464_154, 68_862_592),
         ("resnet56", 853_018, 125_485_696),
@@ -143,7 +144,8 @@ def test_training_needs_no_tensorflow(data, tmp_path):
     blocked.mkdir()
     (blocked / "tensorflow.py").write_text("raise ImportError('not here')\n")
     path = os.pathsep.join([str(blocked), str(EXAMPLES.parent)])
-    done = run("--epochs=1", data=data, out=tmp_path / "out", PYTHONPATH=path)
+    options = ("--model=resnet8", "--epochs=1")
+    done = run(*options, data=data, out=tmp_path / "out", PYTHONPATH=path)
     # One epoch is too short a plan, which is said.
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "model.keras").exists()
@@ -155,14 +157,14 @@ def test_training_needs_no_tensorflow(data, tmp_path):
 )
 def test_the_whole_line(data, tmp_path):
     out = tmp_path / "out"
-    options = ("--epochs=4", "--target=0.5", "--metric=macs", "--export")
-    done = run(*options, data=data, out=out)
+    options = ("--model=resnet8", "--epochs=4", "--export")
+    done = run(*options, "--target=0.5", "--metric=macs", data=data, out=out)
     assert done.returncode == 0, done.stderr
     results = json.loads((out / "results.json").read_text())
     assert results["macs_kept"] <= 0.5
     assert results["pruning"] == {"target": 0.5, "metric": "macs"}
     for name in ("float32", "int8"):
-        path = out / f"resnet20-{name}.tflite"
+        path = out / f"resnet8-{name}.tflite"
         assert results["tflite"][name]["bytes"] == path.stat().st_size
     network = keras.saving.load_model(out / "model.keras")
     # The network that is saved does not augment.
