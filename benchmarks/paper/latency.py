@@ -61,7 +61,7 @@ def main():
     from cifar10 import load
     from environment import describe
 
-    import tflite_export
+    from tflite_export.benchmark import benchmark
 
     by_name = {run_name(row): row for row in rows(options.results)}
     networks = options.networks or sorted(MODELS.glob("*.keras"))
@@ -74,7 +74,7 @@ def main():
     images = {path: load(each)[0][0][:500] for path, each in settings.items()}
     with tempfile.TemporaryDirectory() as folder:
         files = export_all(networks, images, Path(folder))
-        timings = tflite_export.benchmark(list(files.values()), runs=options.runs)
+        timings = benchmark(list(files.values()), runs=options.runs)
     measured: dict[str, dict] = {}
     for (path, form), timing in zip(files, timings, strict=True):
         name = by_name[path.stem]["experiment"]
