@@ -6,7 +6,8 @@ BIN := .venv/bin
 WORKERS ?= 2
 SEED ?= 0
 
-.PHONY: setup demo test test-tensorflow test-jax test-arm lint typecheck docs format wheel
+.PHONY: setup demo test test-tensorflow test-jax test-arm lint typecheck docs notebooks
+.PHONY: format wheel
 
 setup: .venv/.installed
 
@@ -38,6 +39,10 @@ typecheck: setup
 # Into site/; a warning, such as of a broken link, is an error.
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The outputs in examples/notebooks, anew: half an hour on two cores, and CIFAR-10.
+notebooks: setup
+	$(BIN)/python docs/tools/make_notebooks.py
 
 format: setup
 	$(BIN)/ruff check --fix .

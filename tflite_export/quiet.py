@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import os
 import sys
 import tempfile
@@ -34,6 +35,9 @@ def quiet():
         stack.enter_context(contextlib.redirect_stdout(_Muted(stack, "stdout")))
         stack.enter_context(contextlib.redirect_stderr(_Muted(stack, "stderr")))
         stack.enter_context(warnings.catch_warnings(action="ignore"))
+        # In a notebook TensorFlow's logger keeps hold of the notebook's own stream.
+        stack.callback(logging.disable, logging.root.manager.disable)
+        logging.disable()
         yield
 
 

@@ -1,7 +1,9 @@
 """What the report says, and that nothing else is said."""
 
 import dataclasses
+import io
 import json
+import logging
 import subprocess
 import sys
 
@@ -109,6 +111,24 @@ def test_unit_of_latency(milliseconds, text, classifier, tmp_path):
 def test_verbose_false_prints_nothing(classifier, tmp_path, capfd):
     tflite_export.export(classifier, tmp_path / "model.tflite", verbose=False)
     assert capfd.readouterr() == ("", "")
+
+
+@same_everywhere
+def test_logger_with_a_stream_of_its_own_is_silent(classifier, tmp_path):
+    """As TensorFlow's is in a notebook."""
+    stream = io.StringIO()
+    logger, handler = logging.getLogger("tensorflow"), logging.StreamHandler(stream)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel("INFO")
+    try:
+        tflite_export.export(classifier, tmp_path / "m.tflite", verbose=False)
+        assert stream.getvalue() == ""
+        logger.info("Heard again")
+        assert stream.getvalue() == "Heard again\n"
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 @same_everywhere
