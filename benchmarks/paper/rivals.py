@@ -4,9 +4,9 @@ import time
 
 import keras
 import numpy as np
+from augmentation import augmented
 from cifar10 import (
     BATCH,
-    ShiftAndFlip,
     add_training_layers,
     compile_for,
     fit,
@@ -63,7 +63,7 @@ def prune_by_magnitude(dense, settings, data):
     start = time.perf_counter()
     network = tfmot.prune(
         dense,
-        augmented(images, settings.seed),
+        augmented(images, COPIES, settings.seed),
         np.tile(labels, COPIES),
         epochs=max(settings.epochs // COPIES, 1),
         batch_size=BATCH,
@@ -74,19 +74,6 @@ def prune_by_magnitude(dense, settings, data):
     results = evaluated(network, settings, data)
     trained = {"images": len(labels), "seconds": seconds, "ranks": []}
     return network, {**results, **trained}
-
-
-def augmented(images, seed):
-    """`COPIES` of every image, float32, each moved and mirrored another way."""
-    move = ShiftAndFlip(seed)
-    copies = np.empty((COPIES, *images.shape), "float32")
-    for copy in copies:
-        for start in range(0, len(images), BATCH):
-            batch = images[start : start + BATCH].astype("float32")
-            copy[start : start + BATCH] = keras.ops.convert_to_numpy(
-                move(batch, training=True)
-            )
-    return copies.reshape(-1, *images.shape[1:])
 
 
 def evaluated(network, settings, data):

@@ -2,9 +2,9 @@
 
     python benchmarks/quantization/run.py MODEL.keras ... --data cifar10.npz
 
-Each model is a trained CIFAR-10 network of `examples/cifar10.py`; a dense one is
-factorised at a rank and not trained again. Folded, its pairs of kernels are scaled
-anew, column by column, which leaves the float outputs as they are. The int8 files are
+Each model is a folded CIFAR-10 network of `examples/cifar10.py`, trained with DPRP. Its
+pairs of kernels are scaled anew, column by column, which leaves the float outputs as
+they are. The int8 files are
 calibrated with some training images and run by LiteRT on others; the network has seen
 both in its training, so what counts is the distance from the float outputs, and no test
 image takes part in the choice. Writes `results.json` beside this file.
@@ -25,7 +25,6 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from environment import describe  # noqa: E402
 
-import keras_dprp as dprp  # noqa: E402
 import tflite_export  # noqa: E402
 
 SEED = 0
@@ -62,14 +61,6 @@ BALANCES = {
         largest(last, -2) / between
     ),
 }
-
-
-def folded(path, rank):
-    """A trained network with its pairs; a dense one gets them at a rank."""
-    model = keras.saving.load_model(path, compile=False)
-    if pairs(model):
-        return model
-    return dprp.fold(dprp.factorize(model, filters="stage", rank=rank))
 
 
 def pairs(model):
@@ -110,11 +101,11 @@ def measure(model, outputs, images, labels, calibration):
     }
 
 
-def compare(path, rank, images, labels):
+def compare(path, images, labels):
     """A row for each balance of one network."""
     calibration, images = images[:CALIBRATION], images[CALIBRATION:]
     labels = labels[CALIBRATION:]
-    model = folded(path, rank)
+    model = keras.saving.load_model(path, compile=False)
     outputs = model.predict(images, verbose=0)
     weights = model.get_weights()
     rows = {}
@@ -132,7 +123,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL")
     parser.add_argument("--data", required=True, type=Path, help="cifar10.npz")
-    parser.add_argument("--rank", type=float, default=0.4, help="share of full rank")
     options = parser.parse_args()
     with np.load(options.data) as arrays:
         images, labels = arrays["x_train"], arrays["y_train"].ravel()
@@ -140,13 +130,10 @@ def main():
     chosen = chosen[: CALIBRATION + EVALUATION]
     images, labels = images[chosen].astype("float32"), labels[chosen]
     results = {
-        "rank": options.rank,
         "seed": SEED,
         "calibration_images": CALIBRATION,
         "images": EVALUATION,
-        "networks": [
-            compare(path, options.rank, images, labels) for path in options.models
-        ],
+        "networks": [compare(path, images, labels) for path in options.models],
         **describe(),
     }
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")

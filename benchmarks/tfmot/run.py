@@ -4,8 +4,10 @@
     python benchmarks/tfmot/run.py NAME --model model.keras --data cifar10.npz
 
 The first trains the digits example with DPRP for three seeds. Settings are the
-defaults of `tflite_export.tfmot`, chosen on neither data set; accuracy is that of
-LiteRT on all test images. Writes `results/NAME.json` beside this file.
+defaults of `tflite_export.tfmot` unless options say otherwise, chosen on no test
+image; accuracy is that of LiteRT on all of them. A network that was trained on images
+moved and mirrored at random takes such copies (`--copies`): on plain images it forgets
+in an epoch what it generalised. Writes `results/NAME.json` beside this file.
 """
 
 import argparse
@@ -23,6 +25,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
 
 import digits  # noqa: E402
+from augmentation import augmented  # noqa: E402
 from environment import describe  # noqa: E402
 
 import keras_dprp as dprp  # noqa: E402
@@ -113,14 +116,21 @@ def main():
     parser.add_argument("--model", help="a .keras file; else the digits example")
     parser.add_argument("--data", help="the .npz with its images")
     parser.add_argument("--images", type=int, help="to train on; else all")
+    parser.add_argument("--copies", type=int, help="of each image, moved and mirrored")
     parser.add_argument("--epochs", type=int, help="of each training")
+    parser.add_argument("--batch", type=int, help="images in a step")
     options = parser.parse_args()
-    settings = {} if options.epochs is None else {"epochs": options.epochs}
+    asked = {"epochs": options.epochs, "batch_size": options.batch}
+    settings = {key: value for key, value in asked.items() if value is not None}
     if options.model:
         training, test = load(options.data)
         # Some files are sorted by class.
         order = np.random.default_rng(0).permutation(len(training[1]))
         training = tuple(array[order[: options.images]] for array in training)
+        if options.copies:
+            images, labels = training
+            copies = augmented(images, options.copies, seed=0)
+            training = copies, np.tile(labels, options.copies)
         model = keras.saving.load_model(options.model, compile=False)
         runs = [{"rows": measure(model, training, test, **settings)}]
     else:
@@ -134,7 +144,8 @@ def main():
         **describe(),
         "images": len(training[1]),
         "test_images": len(test[1]),
-        "settings": settings,
+        "model": options.model and Path(options.model).stem,
+        "settings": {**settings, "copies": options.copies or 0},
         "runs": runs,
     }
     path = HERE / "results" / f"{options.name}.json"

@@ -1,0 +1,123 @@
+"""Writes `docs/integer_files.md` out of committed results; `--check` only compares.
+
+From `results.json` beside this file, and from those of `benchmarks/tfmot`.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+PAGE = ROOT / "docs" / "integer_files.md"
+TFMOT = HERE.parent / "tfmot" / "results"
+TITLES = {
+    "digits": "the digits example with DPRP",
+    "resnet20-dprp-macs48": "ResNet-20 with DPRP on CIFAR-10",
+}
+
+
+def table(headings, lines):
+    """A Markdown table of strings."""
+    rows = [headings, ["---"] * len(headings), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def balance_section(results):
+    """How the two kernels of a pair can share the scale, and what int8 makes of it."""
+    networks = results["networks"]
+    lines = []
+    for balance in networks[0]["int8"]:
+        measured = [network["int8"][balance] for network in networks]
+        lines.append(
+            [
+                balance,
+                f"{mean(measured, 'error'):.4f}",
+                f"{mean(measured, 'agreement'):.2%}",
+                f"{mean(measured, 'accuracy') - mean(networks, 'float_accuracy'):+.2%}",
+            ]
+        )
+    headings = ("balance", "error", "same class as float32", "accuracy against float32")
+    names = ", ".join(f"`{network['model']}`" for network in networks)
+    return (
+        "## The balance of a pair\n\n"
+        "The two convolutions of a folded layer can share its singular values in many "
+        "ways with the same outputs in float32, not with the same in int8. `fold` "
+        "gives √s to each. The error is the root mean square over the standard "
+        f"deviation of the float32 logits, on {results['images']:,} training images "
+        "that took no part in the calibration; means over the networks "
+        f"{names}.\n\n" + table(headings, lines) + f"\n\n{machine(results)}\n"
+    )
+
+
+def tfmot_section(name, results):
+    """What tfmot adds to post-training files, of one network."""
+    runs = results["runs"]
+    lines = []
+    for rows in zip(*(run["rows"] for run in runs), strict=True):
+        lines.append(
+            [
+                rows[0]["network"],
+                rows[0]["quantization"],
+                f"{mean(rows, 'accuracy'):.2%}",
+                f"{mean(rows, 'bytes'):,.0f}",
+                f"{mean(rows, 'compressed'):,.0f}",
+            ]
+        )
+    headings = ("network", "file", "test accuracy", "bytes", "compressed, bytes")
+    seeds = f", mean of {len(runs)} seeds" if len(runs) > 1 else ""
+    settings = ", ".join(f"{key} {value}" for key, value in results["settings"].items())
+    return (
+        f"### {TITLES[name]}\n\n{table(headings, lines)}\n\n"
+        f"{results['images']:,} images to train on, {results['test_images']:,} to test"
+        f"{seeds}; settings other than the defaults: {settings or 'none'}. "
+        f"{machine(results)}\n"
+    )
+
+
+def mean(rows, key):
+    """Over a list of dicts."""
+    return statistics.fmean(row[key] for row in rows)
+
+
+def machine(results):
+    """Hardware and versions in a sentence."""
+    versions = ", ".join(f"{name} {v}" for name, v in results["versions"].items())
+    return f"{results['hardware']['processor']}; {versions}."
+
+
+def page():
+    """The whole page."""
+    balance = json.loads((HERE / "results.json").read_text())
+    sections = [
+        tfmot_section(name, json.loads((TFMOT / f"{name}.json").read_text()))
+        for name in TITLES
+    ]
+    return (
+        "<!-- Written by benchmarks/quantization/report.py: change that, not this. -->"
+        "\n\n# Integer files, measured\n\n"
+        "What int8 costs a whole network is under [Results](results.md#main-results); "
+        "this is about two ways to lower the price.\n\n"
+        + balance_section(balance)
+        + "\n## Training on with tfmot\n\n"
+        "What quantization-aware training, pruning and clustering change in the files. "
+        "The last column is the size in a compressed archive, which is where zeros and "
+        "few distinct weights pay; see [tfmot](reference/tfmot.md).\n\n"
+        + "\n".join(sections)
+    )
+
+
+def main():
+    """Write the page, or compare it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    if not parser.parse_args().check:
+        PAGE.write_text(page())
+    elif PAGE.read_text() != page():
+        sys.exit(f"{PAGE.name} is not what benchmarks/quantization/report.py writes.")
+
+
+if __name__ == "__main__":
+    main()
