@@ -6,8 +6,8 @@ BIN := .venv/bin
 WORKERS ?= 2
 SEED ?= 0
 
-.PHONY: setup demo test test-tensorflow test-jax test-arm lint typecheck docs notebooks
-.PHONY: format wheel
+.PHONY: setup demo test test-tensorflow test-jax test-arm test-zoo lint typecheck docs
+.PHONY: notebooks format wheel
 
 setup: .venv/.installed
 
@@ -28,6 +28,11 @@ test-tensorflow test-jax: test-%: setup
 # On an emulated Raspberry Pi, 110 MB of downloads; skipped where it cannot be had.
 test-arm: setup
 	$(BIN)/pytest --quiet -rs -m arm tests/arm
+
+# Sixteen architectures of keras.applications, also those that `make test` runs. One at
+# a time, in up to 5 GB of memory; takes a quarter of an hour.
+test-zoo: setup
+	KERAS_BACKEND=tensorflow $(BIN)/pytest --quiet -m "" tests/zoo
 
 lint: setup
 	$(BIN)/ruff check .
