@@ -33,7 +33,7 @@ def balance_section(results):
         measured = [network["int8"][balance] for network in networks]
         lines.append(
             [
-                balance,
+                balance.replace("|", r"\|"),
                 f"{mean(measured, 'error'):.4f}",
                 f"{mean(measured, 'agreement'):.2%}",
                 f"{mean(measured, 'accuracy') - mean(networks, 'float_accuracy'):+.2%}",
@@ -48,7 +48,10 @@ def balance_section(results):
         "gives √s to each. The error is the root mean square over the standard "
         f"deviation of the float32 logits, on {results['images']:,} training images "
         "that took no part in the calibration; means over the networks "
-        f"{names}.\n\n" + table(headings, lines) + f"\n\n{machine(results)}\n"
+        f"{names}.\n\n"
+        + table(headings, lines)
+        + "\n\nNone is clearly better than another, so the simplest stays.\n\n"
+        + f"{machine(results)}\n"
     )
 
 
@@ -105,6 +108,8 @@ def page():
         "What quantization-aware training, pruning and clustering change in the files. "
         "The last column is the size in a compressed archive, which is where zeros and "
         "few distinct weights pay; see [tfmot](reference/tfmot.md).\n\n"
+        "A network that post-training int8 hardly hurts gains nothing from "
+        "quantization-aware training; one that was pruned does.\n\n"
         + "\n".join(sections)
     )
 
