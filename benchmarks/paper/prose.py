@@ -6,7 +6,7 @@ the space may be the end of a line.
 
 import re
 
-from cells import NOTHING, file_size, kept, latency, points, seeds, spread
+from cells import NOTHING, latency, points, spread
 from summaries import dense_of
 
 _FIGURE = re.compile(r"\{\{(\w+)\s+([^}\s]+)\}\}")
@@ -38,10 +38,7 @@ FIGURES = {
     "accuracy": lambda each, dense: spread(each, each.measured),
     "change": change,
     "epochs": lambda each, dense: str(each["epochs"]),
-    "seeds": lambda each, dense: seeds(each),
-    "parameters": lambda each, dense: kept(each, "parameters"),
-    "macs": lambda each, dense: kept(each, "macs"),
-    "parameters_kept": lambda each, dense: share(each, "parameters_kept"),
+    "parameter_count": lambda each, dense: f"{each.mean('parameters'):,.0f}",
     "macs_kept": lambda each, dense: share(each, "macs_kept"),
     "float32_latency": lambda each, dense: latency(each, dense, "float32"),
     "int8_latency": lambda each, dense: latency(each, dense, "int8"),
@@ -49,11 +46,9 @@ FIGURES = {
         each, "tflite", "float32", "accuracy"
     ),
     "int8_accuracy": lambda each, dense: spread(each, "tflite", "int8", "accuracy"),
-    "int8_bytes": lambda each, dense: file_size(each, dense, "int8"),
     "ranks_stage1": lambda each, dense: rank_share(each, "stage1"),
     "ranks_stage2": lambda each, dense: rank_share(each, "stage2"),
     "ranks_stage3": lambda each, dense: rank_share(each, "stage3"),
-    "ranks_stage4": lambda each, dense: rank_share(each, "stage4"),
 }
 
 
