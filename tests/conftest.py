@@ -21,7 +21,7 @@ import pytest
 # Derandomized, so that a commit which passes here passes everywhere; no deadline,
 # because the first example of a shape pays for tracing it.
 hypothesis.settings.register_profile(
-    "keras_dprp", deadline=None, derandomize=True, max_examples=10, database=None
+    "keras_dprp", deadline=None, derandomize=True, max_examples=20, database=None
 )
 hypothesis.settings.load_profile("keras_dprp")
 

@@ -15,7 +15,7 @@ PAPER = Path(__file__).parent.parent.parent / "benchmarks" / "paper"
 
 @pytest.fixture
 def paper(monkeypatch):
-    for folder in (PAPER, PAPER.parent.parent / "examples"):
+    for folder in (PAPER, PAPER.parent, PAPER.parent.parent / "examples"):
         monkeypatch.syspath_prepend(str(folder))
     yield
     for name in ("variants", "rivals"):
