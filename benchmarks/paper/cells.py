@@ -94,9 +94,3 @@ def machine(environment):
     hardware = environment["hardware"]
     processor = f"{hardware['processor']}, {hardware['cores']} cores"
     return f"{gpu}; {processor}" if gpu else processor
-
-
-def software(environment):
-    """Versions in a line."""
-    versions = environment["versions"]
-    return ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -9,12 +9,10 @@ accuracy is further from the row's than `TOLERANCE`: a GPU rounds otherwise than
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
-from experiments import HERE, RESULTS, rows, run_name, settings_of
+from networks import add_arguments, chosen, images_of
 
-MODELS = HERE / "models"
 TOLERANCE = 0.001
 
 
@@ -30,21 +28,11 @@ def accuracy(path, images, labels):
 def main():
     """Evaluate and compare."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("networks", nargs="*", type=Path, help="default: all committed")
-    parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    add_arguments(parser)
     options = parser.parse_args()
-    by_name = {run_name(row): row for row in rows(options.results)}
-    paths = options.networks or sorted(MODELS.glob("*.keras"))
-    unknown = [str(path) for path in paths if path.stem not in by_name]
-    if unknown or not paths:
-        parser.error(f"networks must be named as a row of the results. Got: {unknown}")
-    from cifar10 import load
-
     agree = True
-    for path in paths:
-        row = by_name[path.stem]
-        _, test = load(settings_of(row, options.data))
+    for path, row in chosen(parser, options).items():
+        _, test = images_of(row, options.data)
         measured = accuracy(path, *test)
         agree &= abs(measured - row["accuracy"]) <= TOLERANCE
         print(f"{path.stem}: {measured:.2%}, in the results {row['accuracy']:.2%}")

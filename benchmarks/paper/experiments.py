@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RESULTS = HERE / "results.jsonl"
+LATENCY = HERE / "latency.json"
 OUT = HERE / "out"
 
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]

@@ -11,20 +11,20 @@ import json
 import tempfile
 from pathlib import Path
 
-from evaluate import MODELS
-from experiments import HERE, RESULTS, rows, run_name, settings_of
+from cells import FORMATS
+from experiments import LATENCY
+from networks import add_arguments, chosen, images_of
 
-LATENCY = HERE / "latency.json"
-FORMATS = ("float32", "int8")
 RUNS = 500
+CALIBRATION = 500  # images, for int8
 
 
-def export_all(networks, images, folder):
+def export_all(networks, data, folder):
     """Write both files of every network.
 
     Args:
-        networks: A list of paths.
-        images: Representative data, by path.
+        networks: A dict from path to row.
+        data: "tfds" or the path of an .npz.
         folder: A `Path`.
 
     Returns:
@@ -35,7 +35,8 @@ def export_all(networks, images, folder):
     import tflite_export
 
     files = {}
-    for path in networks:
+    for path, row in networks.items():
+        (images, _), _ = images_of(row, data)
         network = keras.saving.load_model(path, compile=False)
         for form in FORMATS:
             files[path, form] = folder / f"{path.stem}-{form}.tflite"
@@ -43,7 +44,7 @@ def export_all(networks, images, folder):
                 network,
                 files[path, form],
                 None if form == "float32" else form,
-                images[path],
+                images[:CALIBRATION],
                 verbose=False,
             )
     return files
@@ -52,33 +53,23 @@ def export_all(networks, images, folder):
 def main():
     """Export, time, and keep what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("networks", nargs="*", type=Path, help="default: all committed")
-    parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
-    parser.add_argument("--results", type=Path, default=RESULTS, help="their rows")
+    add_arguments(parser)
     parser.add_argument("--out", type=Path, default=LATENCY)
     parser.add_argument("--runs", type=int, default=RUNS, help="of each file")
     options = parser.parse_args()
-    from cifar10 import load
     from environment import describe
 
     from tflite_export.benchmark import benchmark
 
-    by_name = {run_name(row): row for row in rows(options.results)}
-    networks = options.networks or sorted(MODELS.glob("*.keras"))
-    unknown = [str(path) for path in networks if path.stem not in by_name]
-    if unknown or not networks:
-        parser.error(f"networks must be named as a row of the results. Got: {unknown}")
-    settings = {
-        path: settings_of(by_name[path.stem], options.data) for path in networks
-    }
-    images = {path: load(each)[0][0][:500] for path, each in settings.items()}
+    networks = chosen(parser, options)
     with tempfile.TemporaryDirectory() as folder:
-        files = export_all(networks, images, Path(folder))
+        files = export_all(networks, options.data, Path(folder))
         timings = benchmark(list(files.values()), runs=options.runs)
+    environment = describe()
     measured: dict[str, dict] = {}
     for (path, form), timing in zip(files, timings, strict=True):
-        name = by_name[path.stem]["experiment"]
-        of_both = measured.setdefault(name, {"environment": describe()})
+        name = networks[path]["experiment"]
+        of_both = measured.setdefault(name, {"environment": environment})
         of_both[form] = {
             "median_ms": round(timing.median_ms, 4),
             "p95_ms": round(timing.p95_ms, 4),

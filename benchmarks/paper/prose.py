@@ -12,11 +12,6 @@ from summaries import dense_of
 _FIGURE = re.compile(r"\{\{(\w+)\s+([^}\s]+)\}\}")
 
 
-def share(experiment, key):
-    """A mean as per cent, with one digit."""
-    return f"{experiment.mean(key):.1%}"
-
-
 def change(experiment, dense):
     """Points of accuracy against the dense network."""
     return points(experiment.change(dense, experiment.measured))
@@ -39,7 +34,7 @@ FIGURES = {
     "change": change,
     "epochs": lambda each, dense: str(each["epochs"]),
     "parameter_count": lambda each, dense: f"{each.mean('parameters'):,.0f}",
-    "macs_kept": lambda each, dense: share(each, "macs_kept"),
+    "macs_kept": lambda each, dense: f"{each.mean('macs_kept'):.1%}",
     "float32_latency": lambda each, dense: latency(each, dense, "float32"),
     "int8_latency": lambda each, dense: latency(each, dense, "int8"),
     "float32_accuracy": lambda each, dense: spread(

@@ -15,8 +15,7 @@ import sys
 from pathlib import Path
 
 from cells import network_name
-from experiments import HERE, RESULTS, ROOT, rows
-from latency import LATENCY
+from experiments import HERE, LATENCY, RESULTS, ROOT, rows
 from prose import fill
 from sections import SECTIONS
 from summaries import experiments_of, split

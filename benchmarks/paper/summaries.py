@@ -207,25 +207,17 @@ def dense_of(experiment, experiments):
     return max(as_long or alike, key=lambda each: each["epochs"], default=None)
 
 
-def ratio(experiment, dense, machine, *keys):
-    """Mean ratio of rows to the dense rows that the same machine measured.
+def time_ratio(experiment, dense):
+    """Mean ratio of training seconds to those of dense rows of the same machine.
 
-    Args:
-        experiment: An `Experiment`.
-        dense: Another one, or None.
-        machine: A function from a row to the machine that measured it.
-        *keys: Nested keys of what was measured.
-
-    Returns:
-        A float; None if no machine measured both.
+    None if no machine trained both.
     """
     ratios = []
     for row in experiment.rows if dense else ():
-        alike = [each for each in dense.rows if machine(each) == machine(row)]
-        beside = [value for each in alike if (value := look_up(each, keys)) is not None]
-        value = look_up(row, keys)
-        if beside and value is not None:
-            ratios.append(value / statistics.fmean(beside))
+        alike = [each for each in dense.rows if trained_on(each) == trained_on(row)]
+        beside = [each["seconds"] for each in alike if each["seconds"] is not None]
+        if beside and row["seconds"] is not None:
+            ratios.append(row["seconds"] / statistics.fmean(beside))
     return statistics.fmean(ratios) if ratios else None
 
 

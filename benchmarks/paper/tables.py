@@ -15,16 +15,10 @@ from cells import (
     network_name,
     or_nothing,
     seeds,
-    software,
     spread,
 )
-from summaries import dense_of, place, ratio, trained_on
-
-
-def table(headings, lines):
-    """Markdown of headings and lists of cells."""
-    rule = ["---"] * len(headings)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
+from report_parts import software, table
+from summaries import dense_of, place, time_ratio
 
 
 def accuracy_table(experiments, pool):
@@ -208,7 +202,7 @@ def time_table(experiments, pool):
                 str(len(each.values("seconds"))),
                 str(each["epochs"]),
                 or_nothing("{:,.0f}".format, each.mean("seconds")),
-                or_nothing("{:.2f}".format, ratio(each, dense, trained_on, "seconds")),
+                or_nothing("{:.2f}".format, time_ratio(each, dense)),
                 f"{statistics.median(epochs):.2f}" if epochs else NOTHING,
                 or_nothing(lambda size: f"{size / 2**20:,.0f} MiB", memory),
             ]

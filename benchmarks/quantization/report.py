@@ -11,18 +11,16 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from report_parts import software, table  # noqa: E402
+
 PAGE = ROOT / "docs" / "integer_files.md"
 TFMOT = HERE.parent / "tfmot" / "results"
 TITLES = {
     "digits": "the digits example with DPRP",
     "resnet20-dprp-macs48": "ResNet-20 with DPRP on CIFAR-10",
 }
-
-
-def table(headings, lines):
-    """A Markdown table of strings."""
-    rows = [headings, ["---"] * len(headings), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def balance_section(results):
@@ -87,8 +85,7 @@ def mean(rows, key):
 
 def machine(results):
     """Hardware and versions in a sentence."""
-    versions = ", ".join(f"{name} {v}" for name, v in results["versions"].items())
-    return f"{results['hardware']['processor']}; {versions}."
+    return f"{results['hardware']['processor']}; {software(results)}."
 
 
 def page():

@@ -4,10 +4,10 @@
 
 Each model is a folded CIFAR-10 network of `examples/cifar10.py`, trained with DPRP. Its
 pairs of kernels are scaled anew, column by column, which leaves the float outputs as
-they are. The int8 files are
-calibrated with some training images and run by LiteRT on others; the network has seen
-both in its training, so what counts is the distance from the float outputs, and no test
-image takes part in the choice. Writes `results.json` beside this file.
+they are. The int8 files are calibrated with some training images and run by LiteRT on
+others; the network has seen both in its training, so what counts is the distance from
+the float outputs, and no test image takes part in the choice. Writes `results.json`
+beside this file.
 """
 
 import argparse

@@ -109,6 +109,21 @@ def load(path):
     return [(x.astype("float32"), np.reshape(y, len(x))) for x, y in parts]
 
 
+def sample(count, copies, images, labels):
+    """Some of the images and labels, or copies of them if these are asked for."""
+    # Some files are sorted by class.
+    order = np.random.default_rng(0).permutation(len(labels))[:count]
+    images, labels = images[order], labels[order]
+    if copies:
+        return augmented(images, copies, seed=0), np.tile(labels, copies)
+    return images, labels
+
+
+def given(**options):
+    """Those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def main():
     """Measure one model, or the digits example for every seed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -120,17 +135,10 @@ def main():
     parser.add_argument("--epochs", type=int, help="of each training")
     parser.add_argument("--batch", type=int, help="images in a step")
     options = parser.parse_args()
-    asked = {"epochs": options.epochs, "batch_size": options.batch}
-    settings = {key: value for key, value in asked.items() if value is not None}
+    settings = given(epochs=options.epochs, batch_size=options.batch)
     if options.model:
         training, test = load(options.data)
-        # Some files are sorted by class.
-        order = np.random.default_rng(0).permutation(len(training[1]))
-        training = tuple(array[order[: options.images]] for array in training)
-        if options.copies:
-            images, labels = training
-            copies = augmented(images, options.copies, seed=0)
-            training = copies, np.tile(labels, options.copies)
+        training = sample(options.images, options.copies, *training)
         model = keras.saving.load_model(options.model, compile=False)
         runs = [{"rows": measure(model, training, test, **settings)}]
     else:
@@ -145,7 +153,7 @@ def main():
         "images": len(training[1]),
         "test_images": len(test[1]),
         "model": options.model and Path(options.model).stem,
-        "settings": {**settings, "copies": options.copies or 0},
+        "settings": {**settings, **given(copies=options.copies)},
         "runs": runs,
     }
     path = HERE / "results" / f"{options.name}.json"

@@ -128,3 +128,24 @@ def test_the_accuracy_of_a_committed_network_is_checked(folder):
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
         assert done.returncode == expected, done.stderr
         assert f"{accuracy:.2%}" in done.stdout
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="The files are the same."
+)
+def test_the_files_of_committed_networks_are_timed(folder):
+    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    network.add(keras.layers.Dense(3))
+    network.save(folder / "net-seed0.keras")
+    row = {"experiment": "net", "seed": 0, "epochs": 1}
+    (folder / "results.jsonl").write_text(json.dumps(row) + "\n")
+    command = [sys.executable, PAPER / "latency.py", folder / "net-seed0.keras"]
+    command += ["--data", folder / "data.npz", "--results", folder / "results.jsonl"]
+    command += ["--out", folder / "latency.json", "--runs", "5"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((folder / "latency.json").read_text())
+    assert results["runs"] == 5
+    for form in ("float32", "int8"):
+        times = results["latency"]["net"][form]
+        assert 0 < times["median_ms"] <= times["p95_ms"]

@@ -12,9 +12,9 @@ import pytest
 from keras import ops
 
 import keras_dprp as dprp
+from tests.bright_images import bright_images
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-SIZE = 16
 
 
 @pytest.fixture
@@ -27,18 +27,8 @@ def cifar10(monkeypatch):
 
 @pytest.fixture
 def data(tmp_path):
-    """Images whose class is where they are bright."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 80), ("test", 20)):
-        labels = rng.integers(0, 4, count).astype("uint8")
-        images = rng.integers(0, 60, (count, SIZE, SIZE, 3)).astype("uint8")
-        for image, label in zip(images, labels, strict=True):
-            row, column = (8 * (label // 2), 8 * (label % 2))
-            image[row : row + 8, column : column + 8] += 150
-        arrays |= {f"x_{split}": images, f"y_{split}": labels}
     path = tmp_path / "data.npz"
-    np.savez(path, **arrays)
+    np.savez(path, **bright_images(4, train=80, test=20))
     return path
 
 

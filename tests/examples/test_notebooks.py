@@ -10,6 +10,8 @@ import nbformat
 import numpy as np
 import pytest
 
+from tests.bright_images import bright_images
+
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "docs" / "tools"))
 
@@ -80,24 +82,11 @@ def test_quickstart_runs(tmp_path):
 
 @on_tensorflow
 def test_cifar10_to_edge_runs(tmp_path):
-    np.savez(tmp_path / "images.npz", **bright_places())
+    np.savez(tmp_path / "images.npz", **bright_images(10, train=80, test=40))
     path = make_notebooks.NOTEBOOKS / "cifar10_to_edge.ipynb"
     reduced = {"DATA": "images.npz", "FRACTION": 1.0, "EPOCHS": 3, "MODEL": "resnet8"}
     check(make_notebooks.run(path, tmp_path, TARGET=0.5, **reduced), target=0.5)
     assert (tmp_path / "classifier.tflite").exists()
-
-
-def bright_places(size=16):
-    """Small images whose class is the row that is bright."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for split, count in (("train", 80), ("test", 40)):
-        labels = (np.arange(count) % 10).astype("uint8")
-        images = rng.integers(0, 60, (count, size, size, 3)).astype("uint8")
-        for image, label in zip(images, labels, strict=True):
-            image[label : label + 6] += 150
-        arrays |= {f"x_{split}": images, f"y_{split}": labels}
-    return arrays
 
 
 @all_notebooks

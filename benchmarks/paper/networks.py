@@ -1,0 +1,37 @@
+"""The committed networks, their rows and their images."""
+
+import functools
+from pathlib import Path
+
+from experiments import HERE, RESULTS, rows, run_name, settings_of
+
+MODELS = HERE / "models"
+
+
+def add_arguments(parser):
+    """Which networks a script is about, and where what belongs to them is."""
+    parser.add_argument("networks", nargs="*", type=Path, help="default: all committed")
+    parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
+    parser.add_argument("--results", type=Path, default=RESULTS, help="their rows")
+
+
+def chosen(parser, options):
+    """A dict from the path of each network to its row; exits if one has none."""
+    by_name = {run_name(row): row for row in rows(options.results)}
+    paths = options.networks or sorted(MODELS.glob("*.keras"))
+    unknown = [str(path) for path in paths if path.stem not in by_name]
+    if unknown or not paths:
+        parser.error(f"networks must be named as a row of the results. Got: {unknown}")
+    return {path: by_name[path.stem] for path in paths}
+
+
+def images_of(row, data):
+    """All images and labels, to train and to test, of the data set of a row."""
+    return _load(settings_of(row, data).dataset, data)
+
+
+@functools.cache
+def _load(dataset, data):
+    from cifar10 import Settings, load
+
+    return load(Settings(data, dataset))
