@@ -73,9 +73,14 @@ def settings_of(run, data, out=OUT):
 
 def penalties_of(weights):
     """Penalty objects from a dict of class name and weight."""
+    import variants
+
     from keras_dprp import penalties
 
-    return [getattr(penalties, name)(weight) for name, weight in weights.items()]
+    return [
+        (getattr(penalties, name, None) or getattr(variants, name))(weight)
+        for name, weight in weights.items()
+    ]
 
 
 def write_whole(path, text):

@@ -1,10 +1,27 @@
-"""DPRP with one of its parts taken out, for the ablation."""
+"""DPRP with one of its parts taken out or done otherwise, for the ablation."""
 
+import keras
 import numpy as np
 from keras import ops
 
 import keras_dprp as dprp
+from keras_dprp import penalties
 from keras_dprp.decomposition import Decomposition
+
+
+@keras.saving.register_keras_serializable(package="keras_dprp_paper")
+class MinorHoyer(penalties.Hoyer):
+    """Hoyer's ratio with only the minor singular values in its numerator.
+
+    What the rule keeps is then left alone, but for its share of the norm.
+    """
+
+    def __call__(self, U, s, V, kept_rank):
+        descending = -ops.sort(-ops.abs(s), axis=-1)
+        minor = ops.arange(s.shape[-1], dtype=s.dtype) >= kept_rank
+        norm = ops.sqrt(ops.sum(ops.square(s), axis=-1) + 1e-7)
+        pulled = ops.where(minor, descending, ops.zeros_like(descending))
+        return ops.sum(ops.sum(pulled, axis=-1) / norm)
 
 
 class WithoutExactSVD(dprp.RankPruningCallback):
@@ -36,4 +53,41 @@ class WithoutExactSVD(dprp.RankPruningCallback):
         )
 
 
-CLASSES = {None: dprp.RankPruningCallback, "no-exact-svd": WithoutExactSVD}
+class UniformRule:
+    """The same share of the full rank for every layer, as large as the budget lets."""
+
+    def __init__(self, budget_rule):
+        self.budget_rule = budget_rule
+
+    def ranks(self, layers, spectra, progress):
+        rule = self.budget_rule
+        share = rule.target + (1 - rule.target) * (1 - progress) ** 3
+        low, high = 0.0, 1.0
+        for _ in range(30):
+            middle = (low + high) / 2
+            ranks = self._at(layers, middle)
+            cost = rule.cost.at(rule.metric, ranks)
+            fits = cost <= share * rule.cost.dense(rule.metric)
+            low, high = (middle, high) if fits else (low, middle)
+        return self._at(layers, low)
+
+    def _at(self, layers, share):
+        smallest = self.budget_rule.min_rank
+        return {
+            id(layer): min(max(round(share * layer.full_rank), smallest), layer.rank)
+            for layer in layers
+        }
+
+
+class WithUniformRanks(dprp.RankPruningCallback):
+    """Spends the budget without a look at the singular values."""
+
+    def _make_rule(self):
+        return UniformRule(super()._make_rule())
+
+
+CLASSES = {
+    None: dprp.RankPruningCallback,
+    "no-exact-svd": WithoutExactSVD,
+    "uniform-ranks": WithUniformRanks,
+}
