@@ -1,5 +1,7 @@
 """How the figures of `docs/results.md` are written."""
 
+import statistics
+
 from summaries import dense_of, latency_share, look_up
 
 MODEL_NAMES = {
@@ -42,6 +44,12 @@ def spread(experiment, *keys):
     mean, deviation = experiment.mean(*keys), experiment.deviation(*keys)
     cell = or_nothing("{:.2%}".format, mean)
     return cell if deviation is None else f"{cell} ± {100 * deviation:.2f}"
+
+
+def training_accuracy(experiment):
+    """Of the last epoch, on augmented images and while the weights still change."""
+    last = [every[-1] for every in experiment.values("history", "accuracy")]
+    return or_nothing("{:.2%}".format, statistics.fmean(last) if last else None)
 
 
 def points(change):

@@ -3,7 +3,8 @@
 A settings file maps the name of an experiment to what all its seeds share: fields of
 `Settings` in `examples/cifar10.py` (with penalties as a dict from class to weight),
 "seeds", and, where it builds on another experiment, that one's name: "teacher", or
-"source", the trained network that a rival compresses. "variant" names a class of
+"source", the trained network that a rival compresses. Each seed builds on the same seed
+of the other, or all of them on "teacher_seed". "variant" names a class of
 `variants.py`. A run is one seed of an experiment, a row a run with what came of it.
 """
 
@@ -17,6 +18,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RESULTS = HERE / "results.jsonl"
 LATENCY = HERE / "latency.json"
+MODELS = HERE / "models"
 OUT = HERE / "out"
 
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
@@ -40,7 +42,22 @@ def run_name(run):
 def needed(run):
     """The name of the run whose network this one needs, None if it needs none."""
     experiment = run.get("teacher") or run.get("source")
-    return run_name({**run, "experiment": experiment}) if experiment else None
+    seed = run.get("teacher_seed", run["seed"])
+    return run_name({"experiment": experiment, "seed": seed}) if experiment else None
+
+
+def network_of(name, out):
+    """Path of the network of a run: one that was trained here, or a committed one."""
+    path = out / f"{name}.keras"
+    return path if path.exists() else MODELS / f"{name}.keras"
+
+
+def row_of(name, out):
+    """The row of a run that was trained here, or of one that is in the results."""
+    path = out / f"{name}.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    return {run_name(row): row for row in rows(RESULTS)}[name]
 
 
 def rows(path):
@@ -67,7 +84,7 @@ def settings_of(run, data, out=OUT):
         for name, value in run.get("factorize", {}).items()
     }
     if run.get("teacher"):
-        arguments["teacher"] = str(out / f"{needed(run)}.keras")
+        arguments["teacher"] = str(network_of(needed(run), out))
     return Settings(data=str(data), **arguments)
 
 

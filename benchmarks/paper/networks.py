@@ -3,9 +3,7 @@
 import functools
 from pathlib import Path
 
-from experiments import HERE, RESULTS, rows, run_name, settings_of
-
-MODELS = HERE / "models"
+from experiments import MODELS, RESULTS, rows, run_name, settings_of
 
 
 def add_arguments(parser):

@@ -7,7 +7,8 @@
 Each training leaves a row, its folded network and a log in `--out`; `collect.py`, which
 needs TensorFlow and no GPU, exports the networks and appends the rows to
 `results.jsonl`. A run whose row is in either place is skipped; one that was interrupted
-goes on from its last backup. Runs that need the network of another one come last.
+goes on from its last backup. Runs that need the network of another one come after it,
+or take the committed one.
 
 Several small networks fill a GPU best under NVIDIA's Multi-Process Service.
 """
@@ -26,7 +27,9 @@ from experiments import (
     OUT,
     RESULTS,
     needed,
+    network_of,
     planned,
+    row_of,
     rows,
     run_name,
     settings_of,
@@ -83,7 +86,7 @@ def trained_network(run, settings, out, callbacks):
     from cifar10 import train as train_example
 
     if run.get("source"):
-        path = out / f"{needed(run)}.keras"
+        path = network_of(needed(run), out)
         return *rivals.compress(settings, path, callbacks), None
     pruning_class = variants.CLASSES[run.get("variant")]
     network, results, _, pruning = train_example(settings, callbacks, pruning_class)
@@ -94,11 +97,12 @@ def built_on(run, out):
     """What a row says of the run it builds on: its epochs are part of the effort."""
     if needed(run) is None:
         return {}
-    other = json.loads((out / f"{needed(run)}.json").read_text())
+    other = row_of(needed(run), out)
     if run.get("teacher"):
         return {
             "method": "distilled",
             "teacher": run["teacher"],
+            "teacher_seed": run.get("teacher_seed", run["seed"]),
             "teacher_epochs": other["epochs"],
         }
     own = 0 if run["method"] == "truncated" else run["epochs"]
@@ -197,8 +201,9 @@ def main():
         return
     done = {run_name(row) for row in rows(options.results)} | set(trained(options.out))
     waiting = [run for run in runs if run_name(run) not in done]
+    names = {run_name(run) for run in waiting}
     succeeded = [
-        train_all([run for run in waiting if bool(needed(run)) == dependent], options)
+        train_all([r for r in waiting if (needed(r) in names) == dependent], options)
         for dependent in (False, True)
     ]
     sys.exit(0 if all(succeeded) else 1)

@@ -16,6 +16,7 @@ from cells import (
     or_nothing,
     seeds,
     spread,
+    training_accuracy,
 )
 from report_parts import software, table
 from summaries import dense_of, place, time_ratio
@@ -142,7 +143,7 @@ def trade_off_table(experiments, pool):
 def settings_table(experiments):
     """Experiments whose settings are compared: accuracy beside what is kept."""
     headings = ["experiment", "network", "seeds", "epochs", "accuracy", "images"]
-    headings += ["change, points", "parameters kept", "MACs kept"]
+    headings += ["change, points", "training accuracy", "parameters kept", "MACs kept"]
     return table(
         headings,
         [
@@ -154,6 +155,7 @@ def settings_table(experiments):
                 spread(each, each.measured),
                 "held out" if each["validate"] else "test",
                 change_cell(each, experiments),
+                training_accuracy(each),
                 f"{each.mean('parameters_kept'):.1%}",
                 f"{each.mean('macs_kept'):.1%}",
             ]

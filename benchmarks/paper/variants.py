@@ -86,8 +86,34 @@ class WithUniformRanks(dprp.RankPruningCallback):
         return UniformRule(super()._make_rule())
 
 
+class StopsWhenReady(dprp.RankPruningCallback):
+    """Takes the compression term off at the event from which the target costs little.
+
+    That is when the ranks of the end would cut no more off a layer than `threshold`
+    allows without a target. Structure goes on, so that s stays what is cut by.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        # Only at events: what is compiled has to be compiled anew there anyway.
+        at_event = self.schedule.is_event(epoch) and self.schedule.prunes(epoch)
+        if at_event and self._largest_cut() <= self.threshold:
+            for layer in self.layers:
+                layer.set_penalties(structure=True, compression=False)
+
+    def _largest_cut(self):
+        """The largest share of s² that the ranks of the end would take from a layer."""
+        spectra = {id(layer): layer.singular_values() for layer in self.layers}
+        ranks = self.rule.ranks(self.layers, spectra, progress=1.0)
+        return max(
+            np.square(s[..., ranks[key] :]).sum() / np.square(s).sum()
+            for key, s in spectra.items()
+        )
+
+
 CLASSES = {
     None: dprp.RankPruningCallback,
     "no-exact-svd": WithoutExactSVD,
     "uniform-ranks": WithUniformRanks,
+    "stops-when-ready": StopsWhenReady,
 }

@@ -99,6 +99,21 @@ def test_a_row_for_every_run_and_only_once(folder):
     assert "tflite" not in rows["dense"]
 
 
+def test_a_teacher_may_be_a_committed_network(folder, monkeypatch):
+    monkeypatch.syspath_prepend(str(PAPER))
+    import experiments
+
+    taught = {"experiment": "taught", "seed": 2, "teacher": "resnet20-dense"}
+    assert experiments.needed(taught) == "resnet20-dense-seed2"
+    name = experiments.needed({**taught, "teacher_seed": 1})
+    assert experiments.network_of(name, folder).exists()
+    assert experiments.row_of(name, folder)["epochs"] == 200
+    # One that was trained here comes first.
+    (folder / f"{name}.keras").touch()
+    assert experiments.network_of(name, folder) == folder / f"{name}.keras"
+    sys.modules.pop("experiments")
+
+
 def test_a_run_that_fails_is_told(folder):
     settings = {"broken": {"model": "resnet21", "epochs": 1, "seeds": [0]}}
     (folder / "settings.json").write_text(json.dumps(settings))

@@ -92,7 +92,13 @@ EVERYTHING = [
         )
         for weight in (0.005, 0.01)
     ),
-    held_out("ablation-structure-off", 0.88, 0.45, factorize={"structure": None}),
+    held_out(
+        "ablation-structure-off",
+        0.88,
+        0.45,
+        factorize={"structure": None},
+        history={"accuracy": [0.6, 0.93]},
+    ),
     make_row("limited-1-dense", fraction=0.01, accuracy=0.4),
     make_row("limited-1-dprp", kept=0.5, fraction=0.01, accuracy=0.45),
     held_out("trial", 0.9, 0.5),
@@ -199,6 +205,7 @@ def test_every_section_has_its_rows(everything):
     assert cut["float32 latency"] == "500 µs (50%)"
     (off,) = cells(page["Ablation"], "ablation-structure-off")
     assert (off["accuracy"], off["images"]) == ("88.00%", "held out")
+    assert off["training accuracy"] == "93.00%"
     (few,) = cells(page["Limited data"], "limited-1-dprp")
     assert (few["change, points"], few["share of the images"]) == ("+5.00", "1%")
     (time,) = cells(page["Training time"], "r20-half")

@@ -3,12 +3,13 @@
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 import keras_dprp as dprp
-from tests.small_models import factorized, perceptron
+from tests.small_models import factorized, perceptron, train
 
 PAPER = Path(__file__).parent.parent.parent / "benchmarks" / "paper"
 
@@ -56,3 +57,47 @@ def test_truncation_meets_the_budget_at_once(paper):
     first, last = rivals.lower_ranks(model, {"target": 0.5, "metric": "macs"})
     assert sum(last.values()) < sum(first.values())
     assert dprp.summary(model).macs_kept <= 0.5
+
+
+def test_minor_hoyer_leaves_alone_what_is_kept(paper):
+    import variants
+
+    bases = ops.zeros((4, 4))
+    s = ops.convert_to_tensor(np.float32([3.0, -4.0, 1.0, 0.5]))
+    penalty = variants.MinorHoyer()
+    norm = np.sqrt(9 + 16 + 1 + 0.25)
+    for kept, minor in ((0.0, 8.5), (2.0, 1.5), (4.0, 0.0)):
+        value = float(penalty(bases, s, bases, ops.convert_to_tensor(kept)))
+        assert value == pytest.approx(minor / norm, rel=1e-5)
+
+
+def test_uniform_ranks_are_one_share_of_every_full_rank(paper):
+    import variants
+
+    model = factorized(perceptron())
+    callback = variants.WithUniformRanks(0.6, start=0, stop=0, verbose=0)
+    train(model, [callback], epochs=1)
+    layers = [x for x in model.layers if isinstance(x, dprp.SVDDense)]
+    shares = [layer.rank / layer.full_rank for layer in layers]
+    assert max(shares) - min(shares) <= 0.5 / min(x.full_rank for x in layers)
+    assert dprp.summary(model).parameters_kept <= 0.6
+
+
+@pytest.mark.parametrize("ratio, acts", [(0.01, False), (0.9, True)])
+def test_compression_stops_where_the_target_costs_little(paper, ratio, acts):
+    import variants
+
+    model = factorized(perceptron(ratio))
+    weights = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            layer = model.get_layer("hidden")
+            weights.append(ops.convert_to_numpy(layer.penalty_weights).tolist())
+
+    callback = variants.StopsWhenReady(0.6, start=1, stop=3, every=1, verbose=0)
+    train(model, [callback, Watch()], epochs=4)
+    warm_up, *pruning, free = weights
+    assert warm_up == free == [0, 0, 0]
+    assert all(all(structure) for *structure, _ in pruning)
+    assert [bool(compression) for *_, compression in pruning] == [acts, acts]
