@@ -19,8 +19,8 @@ class Penalty:
     Subclasses implement `__call__(U, s, V, kept_rank)` and return a scalar. All
     arguments are float32 tensors: `U` of shape `(rows, rank)`, `s` of shape
     `(rank,)`, `V` of shape `(columns, rank)`, each with a leading axis if the layer
-    has groups, and `kept_rank`, a scalar: how many singular values the pruning rule
-    would keep now.
+    has groups, and `kept_rank`, a scalar: how many of today's singular values the
+    pruning rule would keep in the end.
 
     Args:
         weight: Float >= 0. What the term is multiplied by. Each layer starts from it

@@ -2,7 +2,7 @@
 
 import statistics
 
-from summaries import dense_of, latency_share, look_up
+from summaries import dense_of, latency_share, look_up, penalty
 
 MODEL_NAMES = {
     "resnet18": "ResNet-18",
@@ -25,6 +25,8 @@ METHOD_NAMES = {
     "truncated": "truncated SVD",
     "magnitude": "magnitude pruning",
 }
+# Methods whose objective has a compression term.
+PRUNED = ("dprp", "distilled")
 FORMATS = ("float32", "int8")
 NOTHING = "—"
 
@@ -32,6 +34,13 @@ NOTHING = "—"
 def network_name(model, dataset):
     """As it is written in a text."""
     return f"{MODEL_NAMES.get(model, model)}, {DATASET_NAMES.get(dataset, dataset)}"
+
+
+def method_name(experiment):
+    """As it is written in a text."""
+    name = METHOD_NAMES.get(experiment["method"], experiment["method"])
+    without = experiment["method"] in PRUNED and penalty(experiment) == "none"
+    return f"{name}, no compression term" if without else name
 
 
 def or_nothing(form, value):

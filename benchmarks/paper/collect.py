@@ -8,7 +8,6 @@ validation split go in as they are: they never meet the test images.
 """
 
 import argparse
-import dataclasses
 import json
 import tempfile
 from pathlib import Path
@@ -22,10 +21,9 @@ def complete(row, path, data):
     from cifar10 import export, load
     from environment import describe
 
-    settings = dataclasses.replace(settings_of(row, data), fraction=1.0)
     network = keras.saving.load_model(path)
     with tempfile.TemporaryDirectory() as folder:
-        files = export(network, load(settings), Path(folder))
+        files = export(network, load(settings_of(row, data)), Path(folder))
     # `latency.py` times all files in one run.
     for measured in files.values():
         del measured["latency_ms"]

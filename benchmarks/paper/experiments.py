@@ -52,12 +52,15 @@ def network_of(name, out):
     return path if path.exists() else MODELS / f"{name}.keras"
 
 
-def row_of(name, out):
+def row_of(name, out, results):
     """The row of a run that was trained here, or of one that is in the results."""
-    path = out / f"{name}.json"
-    if path.exists():
-        return json.loads(path.read_text())
-    return {run_name(row): row for row in rows(RESULTS)}[name]
+    known = {run_name(row): row for row in rows(results)} | trained(out)
+    if name not in known:
+        raise ValueError(
+            f"The run {name} must have a row in {results} or in {out}, for its epochs "
+            f"count. Received: {sorted(known)}"
+        )
+    return known[name]
 
 
 def rows(path):
@@ -68,17 +71,39 @@ def rows(path):
 
 
 def trained(out):
-    """The rows of trainings in a folder that are not in a results file yet, by name."""
+    """The rows of the trainings in a folder, by name."""
     paths = sorted(out.glob("*-seed*.json"))
     return {path.stem: json.loads(path.read_text()) for path in paths}
+
+
+def check(run):
+    """Raise where a settings file has a key that means nothing.
+
+    A slip of the pen would train for hours under the name of what was meant.
+    """
+    others = {"experiment", "seed", "variant", "source", "teacher_seed"}
+    known = setting_names() | others
+    unknown = sorted(set(run) - known)
+    if unknown:
+        raise ValueError(
+            f"Keys of {run['experiment']} must be seeds or in {sorted(known)}. "
+            f"Received: {unknown}"
+        )
+
+
+def setting_names():
+    """Names of the fields of the example's `Settings`."""
+    from cifar10 import Settings
+
+    return {field.name for field in dataclasses.fields(Settings)}
 
 
 def settings_of(run, data, out=OUT):
     """The `Settings` of the example; networks that others trained are in `out`."""
     from cifar10 import Settings
 
-    fields = {field.name for field in dataclasses.fields(Settings)}
-    arguments = {key: value for key, value in run.items() if key in fields}
+    names = setting_names()
+    arguments = {key: value for key, value in run.items() if key in names}
     arguments["factorize"] = {
         name: penalties_of(value) if isinstance(value, dict) else value
         for name, value in run.get("factorize", {}).items()

@@ -3,7 +3,7 @@
 import functools
 import itertools
 
-from cells import FORMATS, METHOD_NAMES, network_name
+from cells import FORMATS, METHOD_NAMES, method_name, network_name
 from matplotlib.figure import Figure
 from summaries import dense_of, latency_share, of_methods
 
@@ -63,8 +63,8 @@ def curves(experiments):
     """Experiments that one curve connects: of one method and as many epochs."""
     groups: dict[str, list] = {}
     for each in experiments:
-        method = METHOD_NAMES.get(each["method"], each["method"])
-        groups.setdefault(f"{method}, {each['epochs']} epochs", []).append(each)
+        label = f"{method_name(each)}, {each['epochs']} epochs"
+        groups.setdefault(label, []).append(each)
     return groups
 
 
@@ -176,8 +176,13 @@ def switches(experiments, penalties, dense):
         label = each.name.removeprefix("ablation-")
         curve(axes, [each], [macs_kept(each)], of_row, label, **style)
     finish_ablation(axes, sum(penalties.values(), dense + experiments))
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend_beside(axes)
     return figure
+
+
+def legend_beside(axes):
+    """A legend too long to stand among the curves."""
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def finish_ablation(axes, experiments):
@@ -224,14 +229,13 @@ def change_by_macs(ours, pool, published):
     """
     network = ours[0].network
     beside = [each for each in published if (each["model"], each["dataset"]) == network]
-    figure, axes = blank()
+    figure, axes = blank(9.5)
     looks = styles()
-    for epochs in sorted({each["epochs"] for each in ours}):
-        group = [each for each in ours if each["epochs"] == epochs]
+    for label, group in curves(ours).items():
         axes.plot(
             [100 * (each.mean("macs_kept") - 1) for each in group],
             [100 * each.change(dense_of(each, pool), "accuracy") for each in group],
-            label=f"this package, {epochs} epochs",
+            label=f"this package: {label}",
             **plain(next(looks)),
         )
     for method in dict.fromkeys(entry["method"] for entry in beside):
@@ -246,7 +250,7 @@ def change_by_macs(ours, pool, published):
     axes.set_xlabel("change of the MACs (%)")
     axes.set_ylabel("change of the accuracy (points)")
     axes.set_title(network_name(*network))
-    axes.legend(fontsize="small")
+    legend_beside(axes)
     return figure
 
 

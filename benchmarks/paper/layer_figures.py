@@ -6,6 +6,7 @@ import statistics
 from cells import network_name
 from figures import blank, plain, styles
 from matplotlib.ticker import MaxNLocator
+from summaries import final_ranks, initial_ranks
 
 COLUMNS = 6
 # Share of the largest singular value at which the figures end.
@@ -27,15 +28,12 @@ def ranks(experiments):
     Args:
         experiments: `Experiment`s of one network, all with ranks.
     """
-    paths = list(experiments[0].rows[0]["ranks"][0])
-    places = range(len(paths))
+    initial = initial_ranks(experiments)
+    paths, places = list(initial), range(len(initial))
     figure, axes = blank(max(7.0, 1.5 + 0.3 * len(paths)), 4.5)
-    # An interrupted training only knows its ranks since it went on.
-    starts = [row["ranks"][0] for each in experiments for row in each.rows]
-    initial = [max(start[path] for start in starts) for path in paths]
-    axes.bar(places, initial, color="0.85", label="at the start")
+    axes.bar(places, initial.values(), color="0.85", label="at the start")
     for each, style in zip(experiments, styles(), strict=False):
-        ends = [[row["ranks"][-1][path] for row in each.rows] for path in paths]
+        ends = [[ranks[path] for ranks in final_ranks(each)] for path in paths]
         means = [statistics.fmean(end) for end in ends]
         below = [mean - min(end) for mean, end in zip(means, ends, strict=True)]
         above = [max(end) - mean for mean, end in zip(means, ends, strict=True)]
@@ -58,8 +56,7 @@ def spectra(experiments):
         experiments: `Experiment`s of one network, all with spectra, one with ranks.
     """
     found = [(each, each.values("spectra")[0]) for each in experiments]
-    ranked = next(each for each in experiments if any(each.values("ranks")))
-    names = [path.rpartition("/")[2] for path in ranked["ranks"][0]]
+    names = [path.rpartition("/")[2] for path in initial_ranks(experiments)]
     lines = -(-len(names) // COLUMNS)
     figure, grid = blank(
         10.0, 1.2 + 1.4 * lines, nrows=lines, ncols=COLUMNS, sharey=True, squeeze=False

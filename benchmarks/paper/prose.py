@@ -7,7 +7,10 @@ the space may be the end of a line.
 import re
 
 from cells import NOTHING, latency, points, spread
-from summaries import dense_of
+from summaries import dense_of, final_ranks, initial_ranks
+
+# As a share of the largest singular value of a layer.
+WEAK = 0.2
 
 _FIGURE = re.compile(r"\{\{(\w+)\s+([^}\s]+)\}\}")
 
@@ -19,13 +22,37 @@ def change(experiment, dense):
 
 def rank_share(experiment, prefix):
     """How much of the full rank is left, of the layers whose names begin alike."""
+    initial = initial_ranks([experiment])
     shares = [
-        last[name] / first[name]
-        for first, *_, last in experiment.values("ranks")
-        for name in first
+        rank / initial[name]
+        for last in final_ranks(experiment)
+        for name, rank in last.items()
         if name.startswith(prefix)
     ]
     return f"{sum(shares) / len(shares):.0%}" if shares else NOTHING
+
+
+def events(experiment):
+    """How many events changed ranks; of an uninterrupted training."""
+    counts = {
+        len(row["ranks"]) - 1 for row in experiment.rows if not row.get("resumed")
+    }
+    return " or ".join(map(str, sorted(counts))) or NOTHING
+
+
+def weak_values(experiment):
+    """How many of the singular values that are kept are far below the largest.
+
+    Of the layers that lost any: in others what is small costs nothing.
+    """
+    initial, kept, weak = initial_ranks([experiment]), 0, 0
+    for row in experiment.rows:
+        for path, rank in row["ranks"][-1].items() if row["ranks"] else ():
+            values = row["spectra"][path.rpartition("/")[2]][:rank]
+            if rank < initial[path]:
+                kept += rank
+                weak += sum(value < WEAK * values[0] for value in values)
+    return f"{weak / kept:.0%}" if kept else NOTHING
 
 
 # By the word in front of the experiment's name: of it and of the dense one beside it.
@@ -41,6 +68,8 @@ FIGURES = {
         each, "tflite", "float32", "accuracy"
     ),
     "int8_accuracy": lambda each, dense: spread(each, "tflite", "int8", "accuracy"),
+    "events": lambda each, dense: events(each),
+    "weak_values": lambda each, dense: weak_values(each),
     "ranks_stage1": lambda each, dense: rank_share(each, "stage1"),
     "ranks_stage2": lambda each, dense: rank_share(each, "stage2"),
     "ranks_stage3": lambda each, dense: rank_share(each, "stage3"),

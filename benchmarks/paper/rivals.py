@@ -59,13 +59,18 @@ def prune_by_magnitude(dense, settings, data):
     """
     from tflite_export import tfmot
 
+    if settings.epochs % COPIES:
+        raise ValueError(
+            f"Epochs of magnitude pruning must be a multiple of {COPIES}, for it "
+            f"trains on as many copies of the images. Received: {settings.epochs}"
+        )
     images, labels = data[0]
     start = time.perf_counter()
     network = tfmot.prune(
         dense,
         augmented(images, COPIES, settings.seed),
         np.tile(labels, COPIES),
-        epochs=max(settings.epochs // COPIES, 1),
+        epochs=settings.epochs // COPIES,
         batch_size=BATCH,
         seed=settings.seed,
         **settings.pruning,

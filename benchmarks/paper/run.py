@@ -26,6 +26,7 @@ from pathlib import Path
 from experiments import (
     OUT,
     RESULTS,
+    check,
     needed,
     network_of,
     planned,
@@ -42,19 +43,21 @@ GPU_SHARE = 0.9
 BACKUP_EVERY = 10  # epochs
 
 
-def train(run, data, out):
+def train(run, data, out, results):
     """Train one run in this process; writes its row and its folded network."""
     from environment import describe
     from epoch_times import EpochTimes
 
     import keras_dprp as dprp
 
+    check(run)
     settings = settings_of(run, data, out)
+    built_on = origin(run, out, results)
     times = EpochTimes()
     folder = out / f"{run_name(run)}-backup"
     resumed = folder.exists()
     callbacks = [backup_and_restore(folder), times]
-    network, results, pruning = trained_network(run, settings, out, callbacks)
+    network, measured, pruning = trained_network(run, settings, out, callbacks)
     dprp.fold(network).save(out / f"{run_name(run)}.keras")
     if pruning is not None and pruning.epoch_logs:
         dprp.plot_ranks(pruning).savefig(out / f"{run_name(run)}.png", dpi=100)
@@ -64,8 +67,8 @@ def train(run, data, out):
         **dataclasses.asdict(settings),
         "factorize": run.get("factorize", {}),
         "variant": run.get("variant"),
-        **results,
-        **built_on(run, out),
+        **measured,
+        **built_on,
         # Of an interrupted run, what was measured since it went on.
         "resumed": resumed,
         "epoch_seconds": times.seconds,
@@ -93,11 +96,11 @@ def trained_network(run, settings, out, callbacks):
     return network, results, pruning
 
 
-def built_on(run, out):
+def origin(run, out, results):
     """What a row says of the run it builds on: its epochs are part of the effort."""
     if needed(run) is None:
         return {}
-    other = row_of(needed(run), out)
+    other = row_of(needed(run), out, results)
     if run.get("teacher"):
         return {
             "method": "distilled",
@@ -118,7 +121,8 @@ def backup_and_restore(folder):
             if (epoch + 1) % BACKUP_EVERY == 0:
                 super().on_epoch_end(epoch, logs)
 
-    return Backup(str(folder))
+    # A process killed while it writes a backup still has the one before.
+    return Backup(str(folder), double_checkpoint=True)
 
 
 def spectra(network):
@@ -153,20 +157,18 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def start(run, options, place):
-    """Train one run in a process of its own; whether it succeeded.
-
-    Args:
-        run: A dict of `planned`.
-        options: The command line's.
-        place: Int: jobs are dealt out to GPUs in turn.
-    """
+def start(run, options):
+    """Train one run in a process of its own; whether it succeeded."""
     command = [sys.executable, __file__, options.settings, "--data", options.data]
-    command += ["--out", options.out, "--only", run_name(run)]
-    memory = GPU_SHARE * options.gpus / options.jobs
-    environment = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{memory:.2f}", **os.environ}
-    if options.gpus > 1:
-        environment["CUDA_VISIBLE_DEVICES"] = str(place % options.gpus)
+    command += ["--out", options.out, "--results", options.results]
+    command += ["--only", run_name(run)]
+    environment = {
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{GPU_SHARE / options.jobs:.2f}",
+        # As many threads in each job as there are cores wait for one another, above
+        # all in the many small decompositions of an event.
+        "OPENBLAS_NUM_THREADS": "1",
+        **os.environ,
+    }
     with open(options.out / f"{run_name(run)}.log", "a") as log:
         done = subprocess.run(command, env=environment, stdout=log, stderr=log)
     if done.returncode:
@@ -188,7 +190,6 @@ def main():
     parser.add_argument("settings", help="JSON file of experiments")
     parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
-    parser.add_argument("--gpus", type=int, default=1, help="that share the trainings")
     parser.add_argument("--out", type=Path, default=OUT, help="rows, networks, logs")
     parser.add_argument("--results", type=Path, default=RESULTS, help="rows collected")
     parser.add_argument("--only", help="train this run here, e.g. resnet20-dense-seed0")
@@ -196,26 +197,28 @@ def main():
     options.out.mkdir(parents=True, exist_ok=True)
     runs = planned(options.settings)
     if options.only:
-        (run,) = (run for run in runs if run_name(run) == options.only)
-        train(run, options.data, options.out)
+        by_name = {run_name(run): run for run in runs}
+        if options.only not in by_name:
+            parser.error(f"--only must be in {list(by_name)}. Got: {options.only}")
+        train(by_name[options.only], options.data, options.out, options.results)
         return
     done = {run_name(row) for row in rows(options.results)} | set(trained(options.out))
     waiting = [run for run in runs if run_name(run) not in done]
     names = {run_name(run) for run in waiting}
-    succeeded = [
-        train_all([r for r in waiting if (needed(r) in names) == dependent], options)
-        for dependent in (False, True)
-    ]
-    sys.exit(0 if all(succeeded) else 1)
+    failed = train_all([run for run in waiting if needed(run) not in names], options)
+    dependent = [run for run in waiting if needed(run) in names]
+    failed += train_all([r for r in dependent if needed(r) not in failed], options)
+    for run in dependent:
+        if needed(run) in failed:
+            print(f"{run_name(run)} is left out: it needs {needed(run)}")
+    sys.exit(1 if failed else 0)
 
 
 def train_all(runs, options):
-    """Train several at a time; whether all succeeded."""
+    """Train several at a time; the names of those that failed."""
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        jobs = [
-            pool.submit(start, run, options, place) for place, run in enumerate(runs)
-        ]
-        return all([job.result() for job in concurrent.futures.as_completed(jobs)])
+        jobs = {run_name(run): pool.submit(start, run, options) for run in runs}
+    return [name for name, job in jobs.items() if not job.result()]
 
 
 if __name__ == "__main__":

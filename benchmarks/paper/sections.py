@@ -55,7 +55,8 @@ def remake(page, experiments):
         "network's trainable parameters, or of its multiply-accumulates (MACs) for "
         "one image, the whole network counted, every layer in the cheaper of its "
         "dense and its factorised form. A *change* is in points of accuracy, against "
-        "the dense network of as many epochs or, where there is none, of the most."
+        "the dense network of as many epochs or, where there is none, of the most, "
+        "over the seeds that both have."
     )
     return True
 
@@ -70,7 +71,8 @@ def machines(page, experiments):
     seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
     page.add(
         f"Seeds in all: {seeds}; the tables say which of them an experiment has. A "
-        "seed fixes the initial weights and the order and augmentation of the images."
+        "seed fixes the initial weights and, unless the training was interrupted, the "
+        "order and augmentation of the images."
     )
     return True
 
@@ -177,7 +179,8 @@ def ablation(page, experiments):
             dense,
         )
     if switched:
-        page.add("Everything else that was switched, before the same frontiers:")
+        before = ", before the same frontiers" if penalties else ""
+        page.add(f"Everything else that was switched{before}:")
         page.figure(
             "ablation-others",
             "Accuracy against MACs kept, one point a switch",

@@ -13,6 +13,9 @@ SHARED = (
     "factorize",
     "pruning",
     "variant",
+    "source",
+    "teacher",
+    "teacher_seed",
 )
 # In the order of tables and legends.
 MODELS = ("resnet20", "resnet32", "resnet56", "resnet18")
@@ -41,7 +44,8 @@ class Experiment:
                 f"{name} must have one row for every seed. Received: {self.seeds}"
             )
         for key in SHARED:
-            received = [row.get(key) for row in self.rows]
+            # Absent, None and "" all say that there is none.
+            received = [row.get(key) or None for row in self.rows]
             if any(value != received[0] for value in received):
                 raise ValueError(
                     f"Every row of {name} must have the same `{key}`. "
@@ -76,11 +80,21 @@ class Experiment:
         return statistics.stdev(values) if len(values) > 1 else None
 
     def change(self, baseline, *keys):
-        """The mean less the mean of another experiment, None if either has none."""
+        """The mean less the mean of another experiment, None if either has none.
+
+        Of the seeds that both have, if there are any: what was made of one seed's
+        network is compared with that network.
+        """
         if baseline is None:
             return None
-        ours, theirs = self.mean(*keys), baseline.mean(*keys)
+        shared = set(self.seeds) & set(baseline.seeds)
+        ours, theirs = (each.only(shared).mean(*keys) for each in (self, baseline))
         return None if ours is None or theirs is None else ours - theirs
+
+    def only(self, seeds):
+        """The experiment with some of its seeds; with all of them for none."""
+        rows = [row for row in self.rows if row["seed"] in seeds or not seeds]
+        return Experiment(self.name, rows, self.latency)
 
 
 def look_up(row, keys):
@@ -186,6 +200,23 @@ def by_penalty(experiments):
     return penalties
 
 
+def initial_ranks(experiments):
+    """A dict from every layer that was factorised to its rank at the start.
+
+    An interrupted training only knows its ranks since it went on, hence the largest.
+    """
+    initial: dict[str, int] = {}
+    for ranks in (ranks for each in experiments for ranks in each.values("ranks")):
+        for layer, rank in ranks[0].items() if ranks else ():
+            initial[layer] = max(rank, initial.get(layer, 0))
+    return initial
+
+
+def final_ranks(experiment):
+    """A list of dicts from layer to rank at the end, one a row that has them."""
+    return [ranks[-1] for ranks in experiment.values("ranks") if ranks]
+
+
 def penalty(experiment):
     """Names of the compression terms."""
     terms = experiment["factorize"].get("compression", "default")
@@ -210,11 +241,15 @@ def dense_of(experiment, experiments):
 def time_ratio(experiment, dense):
     """Mean ratio of training seconds to those of dense rows of the same machine.
 
-    None if no machine trained both.
+    None if no machine trained both, for as many epochs.
     """
     ratios = []
     for row in experiment.rows if dense else ():
-        alike = [each for each in dense.rows if trained_on(each) == trained_on(row)]
+        alike = [
+            each
+            for each in dense.rows
+            if trained_on(each) == trained_on(row) and each["epochs"] == row["epochs"]
+        ]
         beside = [each["seconds"] for each in alike if each["seconds"] is not None]
         if beside and row["seconds"] is not None:
             ratios.append(row["seconds"] / statistics.fmean(beside))

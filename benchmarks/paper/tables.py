@@ -5,13 +5,13 @@ import statistics
 
 from cells import (
     FORMATS,
-    METHOD_NAMES,
     NOTHING,
     change_cell,
     file_size,
     kept,
     latency,
     machine,
+    method_name,
     network_name,
     or_nothing,
     seeds,
@@ -129,7 +129,7 @@ def trade_off_table(experiments, pool):
         lines.append(
             [
                 f"`{each.name}`",
-                METHOD_NAMES.get(each["method"], each["method"]),
+                method_name(each),
                 str(each["epochs"]),
                 spread(each, "accuracy"),
                 change_cell(each, pool),
@@ -193,9 +193,6 @@ def time_table(experiments, pool):
     headings += ["median epoch, s", "peak memory"]
     lines = []
     for each in experiments:
-        dense = dense_of(each, pool)
-        if dense and dense["epochs"] != each["epochs"]:
-            dense = None
         epochs = [second for run in each.values("epoch_seconds") for second in run]
         memory = each.mean("peak_memory_bytes")
         lines.append(
@@ -204,7 +201,7 @@ def time_table(experiments, pool):
                 str(len(each.values("seconds"))),
                 str(each["epochs"]),
                 or_nothing("{:,.0f}".format, each.mean("seconds")),
-                or_nothing("{:.2f}".format, time_ratio(each, dense)),
+                or_nothing("{:.2f}".format, time_ratio(each, dense_of(each, pool))),
                 f"{statistics.median(epochs):.2f}" if epochs else NOTHING,
                 or_nothing(lambda size: f"{size / 2**20:,.0f} MiB", memory),
             ]

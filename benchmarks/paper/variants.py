@@ -17,11 +17,8 @@ class MinorHoyer(penalties.Hoyer):
     """
 
     def __call__(self, U, s, V, kept_rank):
-        descending = -ops.sort(-ops.abs(s), axis=-1)
-        minor = ops.arange(s.shape[-1], dtype=s.dtype) >= kept_rank
-        norm = ops.sqrt(ops.sum(ops.square(s), axis=-1) + 1e-7)
-        pulled = ops.where(minor, descending, ops.zeros_like(descending))
-        return ops.sum(ops.sum(pulled, axis=-1) / norm)
+        norm = ops.sqrt(ops.sum(ops.square(s), axis=-1) + penalties._EPSILON)
+        return ops.sum(ops.sum(penalties._minor(s, kept_rank), axis=-1) / norm)
 
 
 class WithoutExactSVD(dprp.RankPruningCallback):
@@ -95,9 +92,10 @@ class StopsWhenReady(dprp.RankPruningCallback):
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
-        # Only at events: what is compiled has to be compiled anew there anyway.
-        at_event = self.schedule.is_event(epoch) and self.schedule.prunes(epoch)
-        if at_event and self._largest_cut() <= self.threshold:
+        # Also where a `fit` goes on between two events, as if it had never stopped.
+        decides = self.schedule.is_event(epoch) or not self.epoch_logs
+        pulls = decides and self.schedule.prunes(epoch)
+        if pulls and self._largest_cut() <= self.threshold:
             for layer in self.layers:
                 layer.set_penalties(structure=True, compression=False)
 

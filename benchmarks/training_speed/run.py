@@ -28,7 +28,7 @@ import keras_dprp as dprp  # noqa: E402
 MACS_KEPT = 0.3
 
 
-def timed_fit(method, images, labels, epochs, jit_compile):
+def timed_fit(method, images, labels, epochs):
     """Train once; a row of what it took."""
     keras.utils.set_random_seed(0)
     times = EpochTimes()
@@ -42,7 +42,6 @@ def timed_fit(method, images, labels, epochs, jit_compile):
     inputs = keras.Input(images.shape[1:])
     model = keras.Model(inputs, network(cifar10.ShiftAndFlip(0)(inputs)))
     cifar10.compile_for(model, len(images), cifar10.Settings("", epochs=epochs))
-    model.jit_compile = jit_compile
     start = time.perf_counter()
     model.fit(
         images,
@@ -54,6 +53,7 @@ def timed_fit(method, images, labels, epochs, jit_compile):
     )
     return {
         "method": method,
+        "jit_compile": model.jit_compile,
         "seconds": round(time.perf_counter() - start, 2),
         "epoch_seconds": times.seconds,
         "event_epochs": [e["epoch"] for e in pruning.history[1:]] if pruning else [],
@@ -66,13 +66,12 @@ def main():
     parser.add_argument("name", help="of the results file, e.g. jax-cpu")
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--no-jit", action="store_true", help="TensorFlow's graphs")
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (options.images, 32, 32, 3)).astype("uint8")
     labels = rng.integers(0, 10, options.images).astype("uint8")
     rows = [
-        timed_fit(method, images, labels, options.epochs, not options.no_jit)
+        timed_fit(method, images, labels, options.epochs)
         for method in ("dense", "dprp")
     ]
     results = {
@@ -81,7 +80,6 @@ def main():
         "epochs": options.epochs,
         "batch": cifar10.BATCH,
         "macs_kept": MACS_KEPT,
-        "jit_compile": not options.no_jit,
         "runs": rows,
         "ratio": round(rows[1]["seconds"] / rows[0]["seconds"], 3),
         **describe(),

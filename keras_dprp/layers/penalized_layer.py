@@ -21,7 +21,8 @@ class PenalizedLayer(keras.layers.Layer):
             then of `compression`. It can change in training without a retrace.
         penalty_values: Variable: the value of every term, before its weight, in the
             last training step.
-        kept_rank: Variable: how many singular values the pruning rule would keep now.
+        kept_rank: Variable: how many of today's singular values the pruning rule
+            would keep in the end.
     """
 
     def __init__(self, structure, compression, **kwargs):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -29,10 +30,18 @@ SETTINGS = {
         "factorize": {"compression": {"L1": 0.01}},
         "pruning": {"target": 0.4, "metric": "macs", "start": 1, "stop": 1},
     },
+    "tuned": {
+        "model": "resnet8",
+        "method": "finetuned",
+        "source": "dense",
+        "epochs": 1,
+        "seeds": [1],
+        "pruning": {"target": 0.5},
+    },
     "dense": {
         "model": "resnet8",
         "method": "dense",
-        "epochs": 1,
+        "epochs": 2,
         "validate": True,
         "seeds": [1],
     },
@@ -67,35 +76,38 @@ def test_a_row_for_every_run_and_only_once(folder):
         done = run("run.py", folder, folder / "settings.json", "--jobs", "2")
         assert done.returncode == 0, done.stdout + done.stderr
         # Nothing is left to do the second time.
-        assert done.stdout.count("-seed1: ") == (0 if again else 3)
+        assert done.stdout.count("-seed1: ") == (0 if again else 4)
     for _ in range(2):
         done = run("collect.py", folder)
         assert done.returncode == 0, done.stderr
     lines = (folder / "results.jsonl").read_text().splitlines()
     rows = {row["experiment"]: row for row in map(json.loads, lines)}
-    assert len(lines) == len(rows) == 3
+    assert len(lines) == len(rows) == 4
 
     row = rows["small"]
     assert (row["seed"], row["model"], row["method"]) == (1, "resnet8", "distilled")
-    assert (row["teacher_epochs"], row["variant"]) == (1, "no-exact-svd")
+    assert (row["teacher_epochs"], row["variant"]) == (2, "no-exact-svd")
     assert row["factorize"] == {"compression": {"L1": 0.01}}
     assert row["macs_kept"] <= 0.4
     first, last = row["ranks"]
     assert sum(last.values()) < sum(first.values())
     assert len(row["epoch_seconds"]) == 2
     assert not row["resumed"]
-    assert 0 <= row["accuracy"] <= 1
+    assert row["accuracy"] == pytest.approx(row["history"]["val_accuracy"][-1])
     assert row["tflite"]["int8"]["bytes"] < row["tflite"]["float32"]["bytes"]
     assert row["peak_memory_bytes"] > 0
     assert row["versions"]["keras"] == keras.__version__
     assert len(row["spectra"]["stage3_block1_b"]) == 192
 
     assert rows["cut"]["parameters_kept"] <= 0.5
-    assert rows["cut"]["epochs"] == rows["dense"]["epochs"] == 1
+    # Those of the network they were made of count.
+    epochs = [rows[name]["epochs"] for name in ("dense", "cut", "tuned")]
+    assert epochs == [2, 2, 3]
 
     # What is about the validation split never meets the test images.
     assert rows["dense"]["accuracy"] is None
-    assert 0 <= rows["dense"]["validation_accuracy"] <= 1
+    held_out = rows["dense"]["history"]["val_accuracy"][-1]
+    assert rows["dense"]["validation_accuracy"] == pytest.approx(held_out)
     assert "tflite" not in rows["dense"]
 
 
@@ -107,20 +119,52 @@ def test_a_teacher_may_be_a_committed_network(folder, monkeypatch):
     assert experiments.needed(taught) == "resnet20-dense-seed2"
     name = experiments.needed({**taught, "teacher_seed": 1})
     assert experiments.network_of(name, folder).exists()
-    assert experiments.row_of(name, folder)["epochs"] == 200
+    committed = experiments.RESULTS
+    assert experiments.row_of(name, folder, committed)["epochs"] == 200
+    with pytest.raises(ValueError, match=f"The run {name} must have a row"):
+        experiments.row_of(name, folder, folder / "results.jsonl")
     # One that was trained here comes first.
     (folder / f"{name}.keras").touch()
     assert experiments.network_of(name, folder) == folder / f"{name}.keras"
     sys.modules.pop("experiments")
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="The trainings of the paper run on JAX."
+)
+def test_a_killed_run_goes_on_from_its_last_backup(folder):
+    long = {"model": "resnet8", "method": "dense", "epochs": 400, "seeds": [0]}
+    (folder / "settings.json").write_text(json.dumps({"long": long}))
+    arguments = [PAPER / "run.py", folder / "settings.json", "--only", "long-seed0"]
+    arguments += ["--data", folder / "data.npz", "--out", folder / "out"]
+    with subprocess.Popen([sys.executable, *map(str, arguments)]) as process:
+        while not (folder / "out" / "long-seed0-backup" / "latest.weights.h5").exists():
+            time.sleep(0.05)
+        process.kill()
+    assert not (folder / "out" / "long-seed0.json").exists()
+    assert run("run.py", folder, folder / "settings.json").returncode == 0
+    row = json.loads((folder / "out" / "long-seed0.json").read_text())
+    assert row["resumed"]
+    assert 0 < len(row["epoch_seconds"]) < 400
+
+
 def test_a_run_that_fails_is_told(folder):
-    settings = {"broken": {"model": "resnet21", "epochs": 1, "seeds": [0]}}
+    settings = {
+        "broken": {"model": "resnet21", "epochs": 1, "seeds": [0]},
+        "misspelt": {"model": "resnet8", "epoch": 1, "seeds": [0]},
+        "taught": {"model": "resnet8", "teacher": "broken", "seeds": [0]},
+    }
     (folder / "settings.json").write_text(json.dumps(settings))
     done = run("run.py", folder, folder / "settings.json")
     assert done.returncode == 1
     assert "broken-seed0 failed" in done.stdout
     assert "resnet21" in (folder / "out" / "broken-seed0.log").read_text()
+    log = (folder / "out" / "misspelt-seed0.log").read_text()
+    assert "Keys of misspelt must be" in log
+    assert "Received: ['epoch']" in log
+    assert "taught-seed0 is left out: it needs broken-seed0" in done.stdout
+    unknown = run("run.py", folder, folder / "settings.json", "--only", "taught")
+    assert "--only must be in ['broken-seed0'" in unknown.stderr
 
 
 @pytest.mark.skipif(
