@@ -19,6 +19,7 @@ import dataclasses
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,10 @@ def train(run, data, out, results):
     built_on = origin(run, out, results)
     times = EpochTimes()
     folder = out / f"{run_name(run)}-backup"
-    resumed = folder.exists()
+    # Written last: without it the process was killed in its first backup.
+    resumed = (folder / "training_metadata.json").exists()
+    if not resumed:
+        shutil.rmtree(folder, ignore_errors=True)
     callbacks = [backup_and_restore(folder), times]
     network, measured, pruning = trained_network(run, settings, out, callbacks)
     dprp.fold(network).save(out / f"{run_name(run)}.keras")
