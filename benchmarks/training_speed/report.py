@@ -1,0 +1,90 @@
+"""Writes `docs/training_time.md` out of committed results; `--check` only compares."""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from report_parts import software, table  # noqa: E402
+
+PAGE = ROOT / "docs" / "training_time.md"
+
+
+def total_line(name, results):
+    """How long both trainings took."""
+    dense, dprp = results["runs"]
+    return [
+        f"`{name}`",
+        results["hardware"]["gpu"] or results["hardware"]["processor"],
+        results["backend"],
+        f"{results['images']:,}",
+        str(results["epochs"]),
+        f"{dense['seconds']:,.0f}",
+        f"{dprp['seconds']:,.0f}",
+        f"{results['ratio']:.2f}",
+    ]
+
+
+def parts_line(name, results):
+    """What an epoch takes before, between and after the events, and what one adds."""
+    dense, dprp = results["runs"]
+    seconds, events = dprp["epoch_seconds"], dprp["event_epochs"]
+    # The first epoch compiles.
+    before, after = seconds[1 : events[0]], seconds[events[-1] + 1 :]
+    added = [seconds[e] - min(seconds[e - 1], seconds[e + 1]) for e in events]
+    typical = statistics.median(dense["epoch_seconds"][1:])
+    return [
+        f"`{name}`",
+        f"{typical:.2f}",
+        f"{statistics.median(before):.2f}",
+        f"{statistics.median(after):.2f}",
+        str(len(events)),
+        f"{statistics.median(added):.1f}",
+    ]
+
+
+def page():
+    """The whole page."""
+    paths = sorted((HERE / "results").glob("*.json"))
+    every = {path.stem: json.loads(path.read_text()) for path in paths}
+    totals = ["run", "machine", "backend", "images", "epochs", "dense, s", "DPRP, s"]
+    parts = ["run", "dense epoch, s", "DPRP epoch at full rank, s"]
+    parts += ["DPRP epoch after the last event, s", "events", "an event adds, s"]
+    first = next(iter(every.values()))
+    versions = "; ".join(f"`{name}`: {software(each)}" for name, each in every.items())
+    return (
+        "<!-- Written by benchmarks/training_speed/report.py: change that, not this. "
+        "-->\n\n# Training time, measured\n\n"
+        "ResNet-20 of the CIFAR-10 example, dense and then with DPRP at "
+        f"{first['macs_kept']:.0%} of the MACs, in one process with nothing beside it; "
+        f"batches of {first['batch']}, everything else as by default. Compilation and "
+        "events are included. This measures it on another machine:\n\n"
+        "    KERAS_BACKEND=jax .venv/bin/python benchmarks/training_speed/run.py NAME\n"
+        "    .venv/bin/python benchmarks/training_speed/report.py\n\n"
+        + table([*totals, "ratio"], [total_line(*each) for each in every.items()])
+        + "\n\nWhere the time goes, medians over epochs and events:\n\n"
+        + table(parts, [parts_line(*each) for each in every.items()])
+        + "\n\nAt full rank a step takes about as long as a dense one; on a CPU the "
+        "small network then trains faster. An event compiles the training step anew, which takes as long "
+        "whether an epoch has ten steps or two hundred: in long epochs it counts for "
+        f"little.\n\nVersions: {versions}.\n"
+    )
+
+
+def main():
+    """Write the page, or compare it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    if not parser.parse_args().check:
+        PAGE.write_text(page())
+    elif PAGE.read_text() != page():
+        sys.exit(f"{PAGE.name} is not what benchmarks/training_speed/report.py writes.")
+
+
+if __name__ == "__main__":
+    main()
