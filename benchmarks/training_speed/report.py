@@ -70,9 +70,9 @@ def page():
         + "\n\nWhere the time goes, medians over epochs and events:\n\n"
         + table(parts, [parts_line(*each) for each in every.items()])
         + "\n\nAt full rank a step takes about as long as a dense one; on a CPU the "
-        "small network then trains faster. An event compiles the training step anew, which takes as long "
-        "whether an epoch has ten steps or two hundred: in long epochs it counts for "
-        f"little.\n\nVersions: {versions}.\n"
+        "small network then trains faster. An event compiles the training step anew, "
+        "which takes as long whether an epoch has ten steps or two hundred: in long "
+        f"epochs it counts for little.\n\nVersions: {versions}.\n"
     )
 
 
