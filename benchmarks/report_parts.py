@@ -1,5 +1,8 @@
 """What the reports of benchmarks are made of."""
 
+import argparse
+import sys
+
 
 def table(headings, lines):
     """Markdown of headings and lists of cells."""
@@ -11,3 +14,19 @@ def software(environment):
     """Versions in a line."""
     versions = environment["versions"]
     return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def write_or_check(path, text, description):
+    """Write a page or, with `--check` on the command line, compare it.
+
+    Args:
+        path: Of the page.
+        text: String: what it should hold.
+        description: String, for `--help`.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    if not parser.parse_args().check:
+        path.write_text(text)
+    elif path.read_text() != text:
+        sys.exit(f"{path.name} is not what {sys.argv[0]} writes.")

@@ -57,14 +57,12 @@ class UniformRule:
         self.budget_rule = budget_rule
 
     def ranks(self, layers, spectra, progress):
-        rule = self.budget_rule
-        share = rule.target + (1 - rule.target) * (1 - progress) ** 3
+        rule, budget = self.budget_rule, self.budget_rule.budget(progress)
         low, high = 0.0, 1.0
         for _ in range(30):
             middle = (low + high) / 2
             ranks = self._at(layers, middle)
-            cost = rule.cost.at(rule.metric, ranks)
-            fits = cost <= share * rule.cost.dense(rule.metric)
+            fits = rule.cost.at(rule.metric, ranks) <= budget
             low, high = (middle, high) if fits else (low, middle)
         return self._at(layers, low)
 
@@ -101,11 +99,10 @@ class StopsWhenReady(dprp.RankPruningCallback):
 
     def _largest_cut(self):
         """The largest share of s² that the ranks of the end would take from a layer."""
-        spectra = {id(layer): layer.singular_values() for layer in self.layers}
-        ranks = self.rule.ranks(self.layers, spectra, progress=1.0)
+        spectra = [(layer.singular_values(), layer.kept_rank) for layer in self.layers]
         return max(
-            np.square(s[..., ranks[key] :]).sum() / np.square(s).sum()
-            for key, s in spectra.items()
+            np.square(s[..., int(kept_rank) :]).sum() / np.square(s).sum()
+            for s, kept_rank in spectra
         )
 
 

@@ -3,7 +3,6 @@
 From `results.json` beside this file, and from those of `benchmarks/tfmot`.
 """
 
-import argparse
 import json
 import statistics
 import sys
@@ -13,7 +12,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from report_parts import software, table  # noqa: E402
+from report_parts import software, table, write_or_check  # noqa: E402
 
 PAGE = ROOT / "docs" / "integer_files.md"
 TFMOT = HERE.parent / "tfmot" / "results"
@@ -111,15 +110,5 @@ def page():
     )
 
 
-def main():
-    """Write the page, or compare it."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, compare")
-    if not parser.parse_args().check:
-        PAGE.write_text(page())
-    elif PAGE.read_text() != page():
-        sys.exit(f"{PAGE.name} is not what benchmarks/quantization/report.py writes.")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check(PAGE, page(), __doc__.partition("\n")[0])

@@ -1,6 +1,5 @@
 """Writes `docs/training_time.md` out of committed results; `--check` only compares."""
 
-import argparse
 import json
 import statistics
 import sys
@@ -10,7 +9,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from report_parts import software, table  # noqa: E402
+from report_parts import software, table, write_or_check  # noqa: E402
 
 PAGE = ROOT / "docs" / "training_time.md"
 
@@ -31,7 +30,7 @@ def total_line(name, results):
 
 
 def parts_line(name, results):
-    """What an epoch takes before, between and after the events, and what one adds."""
+    """What an epoch takes before and after the events, and what an event adds."""
     dense, dprp = results["runs"]
     seconds, events = dprp["epoch_seconds"], dprp["event_epochs"]
     # The first epoch compiles.
@@ -76,15 +75,5 @@ def page():
     )
 
 
-def main():
-    """Write the page, or compare it."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, compare")
-    if not parser.parse_args().check:
-        PAGE.write_text(page())
-    elif PAGE.read_text() != page():
-        sys.exit(f"{PAGE.name} is not what benchmarks/training_speed/report.py writes.")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check(PAGE, page(), __doc__.partition("\n")[0])

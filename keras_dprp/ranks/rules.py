@@ -53,12 +53,16 @@ class BudgetRule:
 
     def ranks(self, layers, spectra, progress):
         """A rank for each layer, by `id(layer)`; arguments as in `ThresholdRule`."""
-        share = self.target + (1 - self.target) * (1 - progress) ** 3
-        budget = share * self.cost.dense(self.metric)
+        budget = self.budget(progress)
         if self.cost.now(self.metric) <= budget:
             return {id(layer): layer.rank for layer in layers}
         choices = self._choices(layers, spectra)
         return ranks_by_budget(choices, budget - self._fixed(layers))
+
+    def budget(self, progress):
+        """What the whole network may cost by now: parameters or MACs."""
+        share = self.target + (1 - self.target) * (1 - progress) ** 3
+        return share * self.cost.dense(self.metric)
 
     def smallest_share(self, layers):
         """The share of the dense network's cost that the smallest ranks keep."""
