@@ -16,7 +16,7 @@ def describe():
         "versions": {"python": platform.python_version(), **_versions()},
         "hardware": {
             "processor": _processor(),
-            "cores": os.cpu_count(),
+            "cores": _cores(),
             "gpu": _gpu(),
             "system": f"{platform.system()} {platform.machine()}",
         },
@@ -41,6 +41,13 @@ def _processor():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
+
+
+def _cores():
+    """Those that this process may use; some systems only tell how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def _gpu():

@@ -20,6 +20,7 @@ DATASET_NAMES = {
 METHOD_NAMES = {
     "dense": "dense",
     "dprp": "DPRP",
+    "dense-distilled": "dense with a teacher",
     "distilled": "DPRP with a teacher",
     "finetuned": "truncated SVD, fine-tuned",
     "truncated": "truncated SVD",

@@ -11,8 +11,8 @@ from summaries import dense_of, latency_share, of_methods
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # One more than colors, so that it takes 56 curves until a look comes again.
 MARKERS = "osD^vPX*"
-# Points of accuracy below dense where a figure ends: what collapses would otherwise
-# press everything else into one line.
+# Points of accuracy below dense from which on nothing is in a figure: what collapses
+# would otherwise press everything else into one line.
 DEPTH = 8
 
 
@@ -89,13 +89,19 @@ def methods(axes, experiments, place_of, keys):
 
 
 def end_below(axes, experiments, keys):
-    """Let the figure end some points below the best dense network; returns where."""
+    """Let the figure end where all that collapsed is below it; returns where."""
     known = [each for each in experiments if each.values(*keys(each))]
-    means = [100 * each.mean(*keys(each)) for each in known]
-    dense = [100 * each.mean(*keys(each)) for each in of_methods(known, "dense")]
-    bottom = max(min(means), max(dense, default=0) - DEPTH) - 0.4
-    axes.set_ylim(bottom, max(means) + 0.6)
+    bottom, top = shown_range(known, keys)
+    axes.set_ylim(bottom, top)
     return bottom
+
+
+def shown_range(experiments, keys):
+    """From where to where a figure goes: what is far below dense is not in it."""
+    means = [100 * each.mean(*keys(each)) for each in experiments]
+    dense = [100 * each.mean(*keys(each)) for each in of_methods(experiments, "dense")]
+    near = [mean for mean in means if mean >= max(dense, default=0) - DEPTH]
+    return min(near) - 0.6, max(near) + 0.6
 
 
 def accuracy_by_macs(experiments):
@@ -105,7 +111,7 @@ def accuracy_by_macs(experiments):
     axes.set_xlabel("MACs kept (% of the dense network's)")
     axes.set_ylabel("test accuracy (%)")
     axes.set_title(network_name(*experiments[0].network))
-    axes.legend(fontsize="small")
+    legend_below(figure, axes)
     return figure
 
 
@@ -127,7 +133,7 @@ def accuracy_by_latency(experiments, pool):
     for axes in both:
         axes.set_ylim(min(bottoms), max(tops))
     both[0].set_ylabel("test accuracy by LiteRT (%)")
-    both[0].legend(fontsize="small")
+    legend_below(figure, both[0])
     figure.suptitle(network_name(*experiments[0].network))
     return figure
 
@@ -158,26 +164,43 @@ def frontiers(penalties, dense):
     return figure
 
 
-def switches(experiments, penalties, dense):
-    """What else was switched, before the frontiers of the penalties in grey.
+def switches(experiments, dense):
+    """Accuracy of what was switched, one line each, with the share of MACs kept.
 
     Args:
-        experiments: `Experiment`s: one point each.
-        penalties: A dict from a penalty's name to `Experiment`s.
+        experiments: `Experiment`s, from top to bottom.
         dense: `Experiment`s of the dense network, maybe none.
     """
-    figure, axes = blank(8.0)
-    grey = {"color": "0.75", "marker": ".", "zorder": 1}
-    for number, group in enumerate(penalties.values()):
-        label = "_" if number else "compression penalties"
-        curve(axes, group, map(macs_kept, group), of_row, label, **grey)
-    for each, style in zip(experiments, styles(), strict=False):
-        style = {**style, "linestyle": "none", "markersize": 7}
-        label = each.name.removeprefix("ablation-")
-        curve(axes, [each], [macs_kept(each)], of_row, label, **style)
-    finish_ablation(axes, sum(penalties.values(), dense + experiments))
-    legend_beside(axes)
+    figure, axes = blank(8.0, 1.2 + 0.28 * len(experiments))
+    places = list(range(len(experiments), 0, -1))
+    axes.errorbar(
+        [100 * each.mean(each.measured) for each in experiments],
+        places,
+        xerr=[100 * (each.deviation(each.measured) or 0) for each in experiments],
+        linestyle="none",
+        **next(styles()),
+    )
+    names = [each.name.removeprefix("ablation-") for each in experiments]
+    shares = [f"{macs_kept(each):.0f}%" for each in experiments]
+    labels = map("{}, {}".format, names, shares)
+    axes.set_yticks(places, list(labels), fontsize="small")
+    axes.set_xlim(shown_range(dense + experiments, of_row))
+    for each in dense:
+        axes.axvline(100 * each.mean(each.measured), **dense_line(each))
+    if dense:
+        legend_below(figure, axes)
+    axes.set_xlabel(held_out_or_test(experiments))
     return figure
+
+
+def legend_below(figure, axes):
+    """A legend that would hide what is in the figure."""
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=2,
+        fontsize="small",
+    )
 
 
 def legend_beside(axes):
@@ -188,13 +211,22 @@ def legend_beside(axes):
 def finish_ablation(axes, experiments):
     """The dense networks as lines, limits, and the labels of both axes."""
     for each in of_methods(experiments, "dense"):
-        accuracy = 100 * each.mean(each.measured)
-        label = f"dense, {each['epochs']} epochs"
-        axes.axhline(accuracy, color="0.4", linestyle="--", label=label)
+        axes.axhline(100 * each.mean(each.measured), **dense_line(each))
     end_below(axes, experiments, of_row)
     axes.set_xlabel("MACs kept (% of the dense network's)")
+    axes.set_ylabel(held_out_or_test(experiments))
+
+
+def dense_line(experiment):
+    """Arguments of the line that stands for a dense network."""
+    label = f"dense, {experiment['epochs']} epochs"
+    return {"color": "0.4", "linestyle": "--", "label": label}
+
+
+def held_out_or_test(experiments):
+    """What the axis of accuracy says."""
     held_out = experiments[0]["validate"]
-    axes.set_ylabel(f"accuracy on {'held-out' if held_out else 'test'} images (%)")
+    return f"accuracy on {'held-out' if held_out else 'test'} images (%)"
 
 
 def accuracy_by_images(experiments):

@@ -6,7 +6,7 @@ the space may be the end of a line.
 
 import re
 
-from cells import NOTHING, latency, points, spread
+from cells import NOTHING, latency, points, spread, training_accuracy
 from summaries import dense_of, final_ranks, initial_ranks
 
 # As a share of the largest singular value of a layer.
@@ -58,6 +58,7 @@ def weak_values(experiment):
 # By the word in front of the experiment's name: of it and of the dense one beside it.
 FIGURES = {
     "accuracy": lambda each, dense: spread(each, each.measured),
+    "training_accuracy": lambda each, dense: training_accuracy(each),
     "change": change,
     "epochs": lambda each, dense: str(each["epochs"]),
     "parameter_count": lambda each, dense: f"{each.mean('parameters'):,.0f}",

@@ -106,8 +106,9 @@ def origin(run, out, results):
         return {}
     other = row_of(needed(run), out, results)
     if run.get("teacher"):
+        dense = run.get("method") == "dense"
         return {
-            "method": "distilled",
+            "method": "dense-distilled" if dense else "distilled",
             "teacher": run["teacher"],
             "teacher_seed": run.get("teacher_seed", run["seed"]),
             "teacher_epochs": other["epochs"],

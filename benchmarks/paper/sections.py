@@ -19,7 +19,8 @@ from summaries import (
     of_methods,
 )
 
-BESIDE = ("dense", "dprp", "finetuned", "truncated", "magnitude")
+TAUGHT = ("dense-distilled", "distilled")
+BESIDE = ("dense", "dprp", *TAUGHT, "finetuned", "truncated", "magnitude")
 
 
 def remake(page, experiments):
@@ -80,23 +81,23 @@ def machines(page, experiments):
 def main_results(page, experiments):
     """Dense and DPRP, with and without a teacher, and their exported files."""
     pool = experiments["main"]
-    shown, distilled = of_methods(pool, "dense", "dprp"), of_methods(pool, "distilled")
+    shown, taught = of_methods(pool, "dense", "dprp"), of_methods(pool, *TAUGHT)
     if shown:
         page.add(tables.accuracy_table(shown, pool))
-    if distilled:
+    if taught:
         page.add(
             "With a dense network as teacher, which had to be trained first; its "
             "epochs stand in brackets and are not in the seconds:"
         )
-        page.add(tables.accuracy_table(distilled, pool))
-    exported = [each for each in shown + distilled if each.values("tflite")]
+        page.add(tables.accuracy_table(taught, pool))
+    exported = [each for each in shown + taught if each.values("tflite")]
     if exported:
         page.add(
             "The exported files, with the accuracy that LiteRT reaches with them on "
             "all test images, and their size against the dense network's:"
         )
         page.add(tables.export_table(exported, pool))
-    return bool(shown + distilled)
+    return bool(shown + taught)
 
 
 def published(page, experiments):
@@ -162,7 +163,7 @@ def ablation(page, experiments):
     penalties = by_penalty(every)
     switched = [
         each
-        for each in every
+        for each in sorted(every, key=ablation_order)
         if each not in dense and ablation_group(each) != "compression"
     ]
     if penalties:
@@ -179,14 +180,15 @@ def ablation(page, experiments):
             dense,
         )
     if switched:
-        before = ", before the same frontiers" if penalties else ""
-        page.add(f"Everything else that was switched{before}:")
+        page.add(
+            "Everything else that was switched, with the share of the MACs kept; a bar "
+            "is the standard deviation over the seeds:"
+        )
         page.figure(
             "ablation-others",
-            "Accuracy against MACs kept, one point a switch",
+            "Accuracy of everything that was switched, one line each",
             figures.switches,
             switched,
-            penalties,
             dense,
         )
     return True

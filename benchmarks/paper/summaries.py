@@ -19,7 +19,15 @@ SHARED = (
 )
 # In the order of tables and legends.
 MODELS = ("resnet20", "resnet32", "resnet56", "resnet18")
-METHODS = ("dense", "dprp", "distilled", "finetuned", "truncated", "magnitude")
+METHODS = (
+    "dense",
+    "dprp",
+    "dense-distilled",
+    "distilled",
+    "finetuned",
+    "truncated",
+    "magnitude",
+)
 
 
 class Experiment:

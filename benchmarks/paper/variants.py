@@ -10,15 +10,20 @@ from keras_dprp.decomposition import Decomposition
 
 
 @keras.saving.register_keras_serializable(package="keras_dprp_paper")
-class MinorHoyer(penalties.Hoyer):
+class MinorHoyer(penalties.L1):
     """Hoyer's ratio with only the minor singular values in its numerator.
 
     What the rule keeps is then left alone, but for its share of the norm.
     """
 
     def __call__(self, U, s, V, kept_rank):
-        norm = ops.sqrt(ops.sum(ops.square(s), axis=-1) + penalties._EPSILON)
-        return ops.sum(ops.sum(penalties._minor(s, kept_rank), axis=-1) / norm)
+        if len(s.shape) > 1:
+            raise ValueError(
+                "MinorHoyer needs kernels without groups. "
+                f"Received: s of shape {tuple(s.shape)}"
+            )
+        norm = ops.sqrt(ops.sum(ops.square(s)) + keras.config.epsilon())
+        return super().__call__(U, s, V, kept_rank) / norm
 
 
 class WithoutExactSVD(dprp.RankPruningCallback):

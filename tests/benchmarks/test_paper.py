@@ -114,6 +114,7 @@ def test_a_row_for_every_run_and_only_once(folder):
 def test_a_teacher_may_be_a_committed_network(folder, monkeypatch):
     monkeypatch.syspath_prepend(str(PAPER))
     import experiments
+    from run import origin
 
     taught = {"experiment": "taught", "seed": 2, "teacher": "resnet20-dense"}
     assert experiments.needed(taught) == "resnet20-dense-seed2"
@@ -123,10 +124,16 @@ def test_a_teacher_may_be_a_committed_network(folder, monkeypatch):
     assert experiments.row_of(name, folder, committed)["epochs"] == 200
     with pytest.raises(ValueError, match=f"The run {name} must have a row"):
         experiments.row_of(name, folder, folder / "results.jsonl")
+    # What it taught is no plain dense network, whether its ranks fell or not.
+    for method, known_as in (("dense", "dense-distilled"), ("dprp", "distilled")):
+        settings = {**taught, "teacher_seed": 1, "method": method}
+        row = origin(settings, folder, committed)
+        assert (row["method"], row["teacher_epochs"]) == (known_as, 200)
     # One that was trained here comes first.
     (folder / f"{name}.keras").touch()
     assert experiments.network_of(name, folder) == folder / f"{name}.keras"
-    sys.modules.pop("experiments")
+    for name in ("experiments", "run"):
+        sys.modules.pop(name)
 
 
 @pytest.mark.skipif(

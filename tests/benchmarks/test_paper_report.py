@@ -82,6 +82,7 @@ EVERYTHING = [
     *(make_row("r20-half", s, 0.5, accuracy=a) for s, a in enumerate((0.915, 0.917))),
     make_row("r20-cut", kept=0.5, method="truncated", accuracy=0.3),
     make_row("r20-taught", kept=0.5, method="distilled"),
+    make_row("r20-dense-taught", method="dense-distilled"),
     held_out("ablation-dense", 0.91),
     *(
         held_out(
@@ -234,8 +235,9 @@ def test_every_figure_of_the_page_is_drawn(everything):
 def test_an_own_table_for_what_had_a_teacher(everything):
     text = everything[1]["Main results"]
     without, _, apart = text.partition("as teacher")
-    assert not cells(without, "r20-taught")
-    assert cells(apart, "r20-taught")
+    for name in ("r20-taught", "r20-dense-taught"):
+        assert not cells(without, name)
+        assert cells(apart, name)
 
 
 def test_a_change_is_over_the_seeds_that_both_have(report):
