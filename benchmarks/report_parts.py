@@ -16,6 +16,14 @@ def software(environment):
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
+def machine(environment):
+    """Hardware in a line."""
+    hardware = environment["hardware"]
+    cores = hardware["cores"]
+    processor = f"{hardware['processor']}, {cores} core{'s' if cores > 1 else ''}"
+    return f"{hardware['gpu']}; {processor}" if hardware["gpu"] else processor
+
+
 def write_or_check(path, text, description):
     """Write a page or, with `--check` on the command line, compare it.
 

@@ -2,7 +2,7 @@
 
 import statistics
 
-from summaries import dense_of, latency_share, look_up, penalty
+from summaries import dense_of, latency_share, penalty
 
 MODEL_NAMES = {
     "resnet18": "ResNet-18",
@@ -104,11 +104,3 @@ def change_cell(experiment, pool):
     if experiment["method"] == "dense":
         return NOTHING
     return points(experiment.change(dense_of(experiment, pool), experiment.measured))
-
-
-def machine(environment):
-    """Hardware in a line."""
-    gpu = look_up(environment, ("hardware", "gpu"))
-    hardware = environment["hardware"]
-    processor = f"{hardware['processor']}, {hardware['cores']} cores"
-    return f"{gpu}; {processor}" if gpu else processor

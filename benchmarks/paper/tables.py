@@ -10,7 +10,6 @@ from cells import (
     file_size,
     kept,
     latency,
-    machine,
     method_name,
     network_name,
     or_nothing,
@@ -18,7 +17,7 @@ from cells import (
     spread,
     training_accuracy,
 )
-from report_parts import software, table
+from report_parts import machine, software, table
 from summaries import dense_of, place, time_ratio
 
 

@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from report_parts import software, table, write_or_check  # noqa: E402
+from report_parts import machine, software, table, write_or_check  # noqa: E402
 
 PAGE = ROOT / "docs" / "integer_files.md"
 TFMOT = HERE.parent / "tfmot" / "results"
@@ -48,7 +48,7 @@ def balance_section(results):
         f"{names}.\n\n"
         + table(headings, lines)
         + "\n\nNone is clearly better than another, so the simplest stays.\n\n"
-        + f"{machine(results)}\n"
+        + f"{machine(results)}; {software(results)}.\n"
     )
 
 
@@ -73,18 +73,13 @@ def tfmot_section(name, results):
         f"### {TITLES[name]}\n\n{table(headings, lines)}\n\n"
         f"{results['images']:,} images to train on, {results['test_images']:,} to test"
         f"{seeds}; settings other than the defaults: {settings or 'none'}. "
-        f"{machine(results)}\n"
+        f"{machine(results)}; {software(results)}.\n"
     )
 
 
 def mean(rows, key):
     """Over a list of dicts."""
     return statistics.fmean(row[key] for row in rows)
-
-
-def machine(results):
-    """Hardware and versions in a sentence."""
-    return f"{results['hardware']['processor']}; {software(results)}."
 
 
 def page():

@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from report_parts import software, table, write_or_check  # noqa: E402
+from report_parts import machine, software, table, write_or_check  # noqa: E402
 
 PAGE = ROOT / "docs" / "training_time.md"
 
@@ -19,8 +19,9 @@ def total_line(name, results):
     dense, dprp = results["runs"]
     return [
         f"`{name}`",
-        results["hardware"]["gpu"] or results["hardware"]["processor"],
+        machine(results),
         results["backend"],
+        "yes" if dense["jit_compile"] else "no",
         f"{results['images']:,}",
         str(results["epochs"]),
         f"{dense['seconds']:,.0f}",
@@ -36,14 +37,17 @@ def parts_line(name, results):
     # The first epoch compiles.
     before, after = seconds[1 : events[0]], seconds[events[-1] + 1 :]
     added = [seconds[e] - min(seconds[e - 1], seconds[e + 1]) for e in events]
+    added = statistics.median(added)
     typical = statistics.median(dense["epoch_seconds"][1:])
+    step = typical / -(-results["images"] // results["batch"])
     return [
         f"`{name}`",
         f"{typical:.2f}",
         f"{statistics.median(before):.2f}",
         f"{statistics.median(after):.2f}",
         str(len(events)),
-        f"{statistics.median(added):.1f}",
+        f"{added:.1f}",
+        f"{added / step:.0f}",
     ]
 
 
@@ -51,9 +55,19 @@ def page():
     """The whole page."""
     paths = sorted((HERE / "results").glob("*.json"))
     every = {path.stem: json.loads(path.read_text()) for path in paths}
-    totals = ["run", "machine", "backend", "images", "epochs", "dense, s", "DPRP, s"]
+    totals = [
+        "run",
+        "machine",
+        "backend",
+        "jit",
+        "images",
+        "epochs",
+        "dense, s",
+        "DPRP, s",
+    ]
     parts = ["run", "dense epoch, s", "DPRP epoch at full rank, s"]
     parts += ["DPRP epoch after the last event, s", "events", "an event adds, s"]
+    parts += ["in dense steps"]
     first = next(iter(every.values()))
     versions = "; ".join(f"`{name}`: {software(each)}" for name, each in every.items())
     return (
@@ -68,10 +82,15 @@ def page():
         + table([*totals, "ratio"], [total_line(*each) for each in every.items()])
         + "\n\nWhere the time goes, medians over epochs and events:\n\n"
         + table(parts, [parts_line(*each) for each in every.items()])
-        + "\n\nAt full rank a step takes about as long as a dense one; on a CPU the "
-        "small network then trains faster. An event compiles the training step anew, "
-        "which takes as long whether an epoch has ten steps or two hundred: in long "
-        f"epochs it counts for little.\n\nVersions: {versions}.\n"
+        + "\n\nAt full rank a step takes as long as a dense one. What the small "
+        "network then gains depends on backend and processor. An event compiles (with "
+        "jit) or traces the training step anew, which costs as much as the number of "
+        "steps in the last column, however long an epoch is. These epochs are short, "
+        "ten steps; on a CPU, in epochs of hundreds, events do not show. On a GPU "
+        "they weigh more: its steps are quick, compilation is not.\n\n"
+        "TensorFlow was bound to one core (`taskset -c 1`): on both, the system often "
+        "ran its two threads on one of them, in the dense training as well.\n\n"
+        f"Versions: {versions}.\n"
     )
 
 
