@@ -1,4 +1,4 @@
-"""Trains what a settings file asks for, several runs at a time.
+"""Trains what settings files ask for, several runs at a time.
 
     cd benchmarks/paper
     KERAS_BACKEND=jax python run.py settings/main.json --data cifar10.npz --jobs 3
@@ -14,8 +14,8 @@ Several small networks fill a GPU best under NVIDIA's Multi-Process Service.
 """
 
 import argparse
-import concurrent.futures
 import dataclasses
+import functools
 import json
 import os
 import resource
@@ -38,8 +38,9 @@ from experiments import (
     trained,
     write_whole,
 )
+from pool import train_all
 
-# Of all GPU memory, shared by the jobs; JAX takes three quarters if nothing is said.
+# Of a GPU's memory, shared by its jobs; JAX takes three quarters if nothing is said.
 GPU_SHARE = 0.9
 BACKUP_EVERY = 10  # epochs
 
@@ -162,18 +163,21 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def start(run, options):
+def start(run, gpu, options):
     """Train one run in a process of its own; whether it succeeded."""
-    command = [sys.executable, __file__, options.settings, "--data", options.data]
+    command = [sys.executable, __file__, *options.settings, "--data", options.data]
     command += ["--out", options.out, "--results", options.results]
     command += ["--only", run_name(run)]
+    jobs = -(-options.jobs // options.gpus)
     environment = {
-        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{GPU_SHARE / options.jobs:.2f}",
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{GPU_SHARE / jobs:.2f}",
         # As many threads in each job as there are cores wait for one another, above
         # all in the many small decompositions of an event.
         "OPENBLAS_NUM_THREADS": "1",
         **os.environ,
     }
+    if options.gpus > 1:
+        environment["CUDA_VISIBLE_DEVICES"] = str(gpu)
     with open(options.out / f"{run_name(run)}.log", "a") as log:
         done = subprocess.run(command, env=environment, stdout=log, stderr=log)
     if done.returncode:
@@ -192,38 +196,32 @@ def start(run, options):
 def main():
     """Train all that has no row yet, several at a time."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("settings", help="JSON file of experiments")
+    parser.add_argument("settings", nargs="+", help="JSON files of experiments")
     parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
+    parser.add_argument("--gpus", type=int, default=1, help="that share the jobs")
     parser.add_argument("--out", type=Path, default=OUT, help="rows, networks, logs")
     parser.add_argument("--results", type=Path, default=RESULTS, help="rows collected")
     parser.add_argument("--only", help="train this run here, e.g. resnet20-dense-seed0")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    runs = planned(options.settings)
+    every = [run for path in options.settings for run in planned(path)]
+    runs = {run_name(run): run for run in every}
     if options.only:
-        by_name = {run_name(run): run for run in runs}
-        if options.only not in by_name:
-            parser.error(f"--only must be in {list(by_name)}. Got: {options.only}")
-        train(by_name[options.only], options.data, options.out, options.results)
+        if options.only not in runs:
+            parser.error(f"--only must be in {list(runs)}. Got: {options.only}")
+        train(runs[options.only], options.data, options.out, options.results)
         return
     done = {run_name(row) for row in rows(options.results)} | set(trained(options.out))
-    waiting = [run for run in runs if run_name(run) not in done]
-    names = {run_name(run) for run in waiting}
-    failed = train_all([run for run in waiting if needed(run) not in names], options)
-    dependent = [run for run in waiting if needed(run) in names]
-    failed += train_all([r for r in dependent if needed(r) not in failed], options)
-    for run in dependent:
-        if needed(run) in failed:
-            print(f"{run_name(run)} is left out: it needs {needed(run)}")
+    failed, left_out = train_all(
+        [run for name, run in runs.items() if name not in done],
+        functools.partial(start, options=options),
+        options.jobs,
+        options.gpus,
+    )
+    for name in left_out:
+        print(f"{name} is left out: it needs {needed(runs[name])}")
     sys.exit(1 if failed else 0)
-
-
-def train_all(runs, options):
-    """Train several at a time; the names of those that failed."""
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        jobs = {run_name(run): pool.submit(start, run, options) for run in runs}
-    return [name for name, job in jobs.items() if not job.result()]
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ SETTINGS = {
         "seeds": [1],
         "pruning": {"target": 0.5},
     },
+}
+MORE = {
     "dense": {
         "model": "resnet8",
         "method": "dense",
@@ -51,7 +53,8 @@ SETTINGS = {
 @pytest.fixture
 def folder(tmp_path):
     """Settings and a data set of 40 small images."""
-    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
+    for name, settings in (("settings", SETTINGS), ("more", MORE)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(settings))
     rng = np.random.default_rng(0)
     arrays = {}
     for split, count in (("train", 30), ("test", 10)):
@@ -72,8 +75,9 @@ def run(script, folder, *arguments):
     keras.backend.backend() != "jax", reason="The trainings of the paper run on JAX."
 )
 def test_a_row_for_every_run_and_only_once(folder):
+    files = [folder / name for name in ("settings.json", "more.json")]
     for again in (False, True):
-        done = run("run.py", folder, folder / "settings.json", "--jobs", "2")
+        done = run("run.py", folder, *files, "--jobs", "2", "--gpus", "2")
         assert done.returncode == 0, done.stdout + done.stderr
         # Nothing is left to do the second time.
         assert done.stdout.count("-seed1: ") == (0 if again else 4)
