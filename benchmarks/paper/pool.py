@@ -23,9 +23,9 @@ def train_all(runs, train, jobs, gpus=1):
     running: dict[concurrent.futures.Future, str] = {}
     failed: list[str] = []
     free: queue.PriorityQueue = queue.PriorityQueue()
-    for job in range(jobs):
-        # By how many trainings a GPU has then, and its number.
-        free.put(divmod(job, gpus))
+    for number in range(jobs):
+        # By how many trainings the GPU has then, and the GPU.
+        free.put(divmod(number, gpus))
 
     def train_on_a_gpu(run):
         place = free.get()
