@@ -24,6 +24,22 @@ def machine(environment):
     return f"{hardware['gpu']}; {processor}" if hardware["gpu"] else processor
 
 
+def with_table(text, name, script, new):
+    """A text with something new between the comments around a table.
+
+    Args:
+        text: String with both comments in it.
+        name: String: what the comments call the table.
+        script: String: what they say it is written by.
+        new: String, the Markdown between them.
+    """
+    begin = f"<!-- {name}: written by {script} -->\n"
+    end = f"<!-- end of {name} -->\n"
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n{new}\n{end}{after}"
+
+
 def write_or_check(path, text, description):
     """Write a page or, with `--check` on the command line, compare it.
 

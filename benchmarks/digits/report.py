@@ -1,14 +1,17 @@
 """Writes the README's table out of `results.json`; `--check` only compares."""
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-README = HERE.parent.parent / "README.md"
-BEGIN = "<!-- digits: written by benchmarks/digits/report.py -->\n"
-END = "<!-- end of digits -->\n"
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from report_parts import with_table, write_or_check  # noqa: E402
+
+README = ROOT / "README.md"
+SCRIPT = "benchmarks/digits/report.py"
 
 
 def table(results):
@@ -52,17 +55,10 @@ def caption(results):
 
 def main():
     """Replace what stands between the markers in the README."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
     results = json.loads((HERE / "results.json").read_text())
-    text = README.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    new = f"{before}{BEGIN}\n{table(results)}{caption(results)}\n{END}{after}"
-    if check and new != text:
-        sys.exit("README.md does not say what benchmarks/digits/results.json holds.")
-    README.write_text(new)
+    new = table(results) + caption(results)
+    text = with_table(README.read_text(), "digits", SCRIPT, new)
+    write_or_check(README, text, __doc__.partition(";")[0])
 
 
 if __name__ == "__main__":

@@ -99,6 +99,11 @@ def latency(experiment, dense, form):
     return cell if share is None else f"{cell} ({share:.0%})"
 
 
+def latency_ratio(experiment, dense, form):
+    """Of an exported file, to the dense network's."""
+    return or_nothing("{:.0%}".format, latency_share(experiment, dense, form))
+
+
 def change_cell(experiment, pool):
     """In points of accuracy against dense."""
     if experiment["method"] == "dense":

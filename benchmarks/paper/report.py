@@ -1,11 +1,12 @@
-"""Writes `docs/results.md`, `docs/method.md` and their figures out of `results.jsonl`.
+"""Writes `docs/results.md`, `docs/method.md`, their figures and a table of the README.
 
     python benchmarks/paper/report.py
     python benchmarks/paper/report.py --check
 
-`--check` writes nothing, and fails if the pages are not what the rows give. Words are
-in `texts`: what the results say in `notes.md`, by the headings of their page, and all
-of `method.md`. A number in them is written as `prose.py` says, so that it is checked.
+All of it comes out of `results.jsonl`. `--check` writes nothing, and fails if the pages
+are not what the rows give. Words are in `texts`: what the results say in `notes.md`, by
+the headings of their page, and all of `method.md`. A number in them is written as
+`prose.py` says, so that it is checked.
 """
 
 import argparse
@@ -17,10 +18,12 @@ from pathlib import Path
 from cells import network_name
 from experiments import HERE, LATENCY, RESULTS, ROOT, rows
 from prose import fill
-from sections import SECTIONS
+from report_parts import with_table
+from sections import SECTIONS, headline
 from summaries import experiments_of, split
 
 DPI = 120
+SCRIPT = "benchmarks/paper/report.py"
 WRITTEN = "<!-- Written by benchmarks/paper/report.py: change {}, not this. -->\n\n"
 
 
@@ -101,28 +104,33 @@ def read_notes(path):
     }
 
 
-def pages_of(experiments, texts):
-    """Every page by its name, and the page of results with its figures.
+def pages_of(experiments, texts, docs, readme):
+    """Every page by its path, and the page of results with its figures.
 
     Args:
         experiments: `Experiment`s by section.
         texts: Path of the folder of texts.
+        docs: Path of the folder of pages.
+        readme: Path of the README.
     """
     results = page_of(experiments, read_notes(texts / "notes.md"))
-    pages = {"results.md": results.text()}
+    pages = {docs / "results.md": results.text()}
     method = texts / "method.md"
     if method.exists():
         written = WRITTEN.format("benchmarks/paper/texts/method.md")
-        pages["method.md"] = written + fill(method.read_text(), experiments)
+        pages[docs / "method.md"] = written + fill(method.read_text(), experiments)
+    pages[readme] = with_table(
+        readme.read_text(), "cifar10", SCRIPT, headline(experiments)
+    )
     return pages, results
 
 
 def differences(pages, results, docs):
     """What is not as the rows give it: a list of paths."""
     wrong = [
-        docs / name
-        for name, text in pages.items()
-        if not (docs / name).exists() or (docs / name).read_text() != text
+        path
+        for path, text in pages.items()
+        if not path.exists() or path.read_text() != text
     ]
     figures = [docs / "figures" / name for name in results.figures]
     return wrong + [path for path in figures if not path.exists()]
@@ -133,8 +141,8 @@ def write(pages, results, docs):
     (docs / "figures").mkdir(parents=True, exist_ok=True)
     for name, draw in results.figures.items():
         draw().savefig(docs / "figures" / name, dpi=DPI)
-    for name, text in pages.items():
-        (docs / name).write_text(text)
+    for path, text in pages.items():
+        path.write_text(text)
 
 
 def main():
@@ -145,10 +153,11 @@ def main():
     parser.add_argument("--latency", type=Path, default=LATENCY, help="of the files")
     parser.add_argument("--texts", type=Path, default=HERE / "texts", help="the words")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="the folder")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     options = parser.parse_args()
     timed = json.loads(options.latency.read_text()) if options.latency.exists() else {}
     experiments = split(experiments_of(rows(options.results), timed.get("latency", {})))
-    pages, results = pages_of(experiments, options.texts)
+    pages, results = pages_of(experiments, options.texts, options.docs, options.readme)
     if not options.check:
         write(pages, results, options.docs)
         return

@@ -106,12 +106,22 @@ EVERYTHING = [
 ]
 
 
+README = """Before.
+<!-- cifar10: written by benchmarks/paper/report.py -->
+Old.
+<!-- end of cifar10 -->
+After.
+"""
+
+
 class Report:
     """The script, on rows and into docs of a temporary folder."""
 
     def __init__(self, folder):
         self.folder = folder
         self.docs = folder / "docs"
+        self.readme = folder / "README.md"
+        self.readme.write_text(README)
 
     def append(self, rows):
         with (self.folder / "results.jsonl").open("a") as file:
@@ -133,7 +143,7 @@ class Report:
         command = [sys.executable, SCRIPT, *arguments, "--docs", self.docs]
         command += ["--results", self.folder / "results.jsonl"]
         command += ["--latency", self.folder / "latency.json"]
-        command += ["--texts", self.folder]
+        command += ["--texts", self.folder, "--readme", self.readme]
         return subprocess.run(list(map(str, command)), capture_output=True, text=True)
 
     def write(self, rows=()):
@@ -190,6 +200,17 @@ def test_mean_and_sample_deviation_over_seeds(everything):
     assert half["MACs"] == "20,000,000 (50.0%)"
     assert files["int8: accuracy"] == "91.00% ± 0.00"
     assert files["float32: bytes"] == "800,000 (100.0%)"
+
+
+def test_the_readme_has_the_main_results(everything):
+    text = everything[0].readme.read_text()
+    assert text.startswith("Before.\n<!-- cifar10")
+    assert text.endswith("<!-- end of cifar10 -->\nAfter.\n")
+    assert "Old." not in text
+    half = "| DPRP | 2 | 200 | 91.60% ± 0.14 | 91.00% ± 0.00 | 50% | 50% | 60% | 60% |"
+    assert half in text
+    assert "| DPRP with a teacher | 1 | " in text
+    assert "truncated" not in text
 
 
 def test_every_section_has_its_rows(everything):
@@ -275,7 +296,8 @@ def test_check_tells_of_new_rows_and_missing_figures(everything, tmp_path):
     written, _ = everything
     report = Report(tmp_path)
     report.docs = written.docs
-    shutil.copy(written.folder / "latency.json", tmp_path)
+    for name in ("latency.json", "README.md"):
+        shutil.copy(written.folder / name, tmp_path)
     report.append(EVERYTHING)
     assert report.run("--check").returncode == 0
     report.append([make_row("r20-half", 2, 0.5)])
