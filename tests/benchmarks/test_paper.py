@@ -136,7 +136,7 @@ def test_a_teacher_may_be_a_committed_network(folder, monkeypatch):
     # One that was trained here comes first.
     (folder / f"{name}.keras").touch()
     assert experiments.network_of(name, folder) == folder / f"{name}.keras"
-    for name in ("experiments", "run"):
+    for name in ("experiments", "pool", "run"):
         sys.modules.pop(name)
 
 

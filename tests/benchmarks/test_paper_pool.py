@@ -18,7 +18,7 @@ def train_all(monkeypatch):
 
     yield pool.train_all
     for name in ("pool", "experiments"):
-        sys.modules.pop(name)
+        sys.modules.pop(name, None)
 
 
 def named(*names, **teachers):
