@@ -90,16 +90,16 @@ def methods(axes, experiments, place_of, keys):
 
 def end_below(axes, experiments, keys):
     """Let the figure end where all that collapsed is below it; returns where."""
-    known = [each for each in experiments if each.values(*keys(each))]
-    bottom, top = shown_range(known, keys)
+    bottom, top = shown_range(experiments, keys)
     axes.set_ylim(bottom, top)
     return bottom
 
 
 def shown_range(experiments, keys):
     """From where to where a figure goes: what is far below dense is not in it."""
-    means = [100 * each.mean(*keys(each)) for each in experiments]
-    dense = [100 * each.mean(*keys(each)) for each in of_methods(experiments, "dense")]
+    known = [each for each in experiments if each.values(*keys(each))]
+    means = [100 * each.mean(*keys(each)) for each in known]
+    dense = [100 * each.mean(*keys(each)) for each in of_methods(known, "dense")]
     near = [mean for mean in means if mean >= max(dense, default=0) - DEPTH]
     return min(near) - 0.6, max(near) + 0.6
 
@@ -180,10 +180,11 @@ def switches(experiments, dense):
         linestyle="none",
         **next(styles()),
     )
-    names = [each.name.removeprefix("ablation-") for each in experiments]
-    shares = [f"{macs_kept(each):.0f}%" for each in experiments]
-    labels = map("{}, {}".format, names, shares)
-    axes.set_yticks(places, list(labels), fontsize="small")
+    labels = [
+        f"{each.name.removeprefix('ablation-')}, {macs_kept(each):.0f}%"
+        for each in experiments
+    ]
+    axes.set_yticks(places, labels, fontsize="small")
     axes.set_xlim(shown_range(dense + experiments, of_row))
     for each in dense:
         axes.axvline(100 * each.mean(each.measured), **dense_line(each))

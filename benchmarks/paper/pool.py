@@ -1,7 +1,6 @@
 """Several runs at a time, each as soon as what it needs is there."""
 
 import concurrent.futures
-import queue
 
 from experiments import needed, run_name
 
@@ -20,33 +19,22 @@ def train_all(runs, train, jobs, gpus=1):
         The names of the runs that failed and of those that were left out.
     """
     waiting = {run_name(run): run for run in runs}
-    running: dict[concurrent.futures.Future, str] = {}
+    running: dict[concurrent.futures.Future, tuple] = {}
     failed: list[str] = []
-    free: queue.PriorityQueue = queue.PriorityQueue()
-    for number in range(jobs):
-        # By how many trainings the GPU has then, and the GPU.
-        free.put(divmod(number, gpus))
-
-    def train_on_a_gpu(run):
-        place = free.get()
-        try:
-            return train(run, place[1])
-        finally:
-            free.put(place)
-
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         while True:
-            missing = {*waiting, *running.values(), *failed}
+            missing = {*waiting, *failed, *(name for name, _ in running.values())}
             ready = [n for n, run in waiting.items() if needed(run) not in missing]
             for name in ready[: jobs - len(running)]:
-                job = pool.submit(train_on_a_gpu, waiting.pop(name))
-                running[job] = name
+                busy = [gpu for _, gpu in running.values()]
+                gpu = min(range(gpus), key=busy.count)
+                running[pool.submit(train, waiting.pop(name), gpu)] = name, gpu
             if not running:
                 return failed, list(waiting)
             done, _ = concurrent.futures.wait(
                 running, return_when=concurrent.futures.FIRST_COMPLETED
             )
             for job in done:
-                name = running.pop(job)
+                name, _ = running.pop(job)
                 if not job.result():
                     failed.append(name)

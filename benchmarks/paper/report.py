@@ -17,14 +17,15 @@ from pathlib import Path
 
 from cells import network_name
 from experiments import HERE, LATENCY, RESULTS, ROOT, rows
+from headline import headline
 from prose import fill
 from report_parts import with_table
-from sections import SECTIONS, headline
+from sections import SECTIONS
 from summaries import experiments_of, split
 
 DPI = 120
 SCRIPT = "benchmarks/paper/report.py"
-WRITTEN = "<!-- Written by benchmarks/paper/report.py: change {}, not this. -->\n\n"
+WRITTEN = f"<!-- Written by {SCRIPT}: change {{}}, not this. -->\n\n"
 
 
 class Page:

@@ -11,6 +11,7 @@ import layer_figures
 import tables
 from experiments import HERE
 from summaries import (
+    TAUGHT,
     ablation_group,
     ablation_order,
     by_network,
@@ -19,7 +20,6 @@ from summaries import (
     of_methods,
 )
 
-TAUGHT = ("dense-distilled", "distilled")
 BESIDE = ("dense", "dprp", *TAUGHT, "finetuned", "truncated", "magnitude")
 
 
@@ -293,22 +293,6 @@ def other(page, experiments):
     else:
         page.add("Every row is in one of the sections above.")
     return True
-
-
-def headline(experiments):
-    """The main results of the README: ResNet-20 on CIFAR-10, and what they are of."""
-    pool = experiments["main"]
-    shown = [
-        each
-        for each in of_methods(pool, "dense", "dprp", *TAUGHT)
-        if each.network == ("resnet20", "cifar10")
-    ]
-    return tables.headline_table(shown, pool) + (
-        "\n\nMeans over the seeds, and their sample standard deviation. Every network "
-        "is the last epoch of one `fit`; with a teacher, a dense network had been "
-        "trained before. Latency of the files is LiteRT's on one thread of an x86 "
-        "processor, against the dense network's file of the same number type.\n"
-    )
 
 
 SECTIONS = {

@@ -28,6 +28,7 @@ METHODS = (
     "truncated",
     "magnitude",
 )
+TAUGHT = ("dense-distilled", "distilled")
 
 
 class Experiment:

@@ -10,7 +10,6 @@ from cells import (
     file_size,
     kept,
     latency,
-    latency_ratio,
     method_name,
     network_name,
     or_nothing,
@@ -138,29 +137,6 @@ def trade_off_table(experiments, pool):
             ]
         )
     return table(headings, lines)
-
-
-def headline_table(experiments, pool):
-    """What a reader wants to know first."""
-    headings = ["ResNet-20, CIFAR-10", "seeds", "epochs", "test accuracy"]
-    headings += ["int8 accuracy", "parameters", "MACs"]
-    headings += [f"{form} latency" for form in FORMATS]
-    return table(
-        headings,
-        [
-            [
-                method_name(each),
-                str(len(each.seeds)),
-                epochs_cell(each),
-                spread(each, "accuracy"),
-                spread(each, "tflite", "int8", "accuracy"),
-                f"{each.mean('parameters_kept'):.0%}",
-                f"{each.mean('macs_kept'):.0%}",
-                *(latency_ratio(each, dense_of(each, pool), f) for f in FORMATS),
-            ]
-            for each in experiments
-        ],
-    )
 
 
 def settings_table(experiments):

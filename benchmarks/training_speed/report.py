@@ -36,8 +36,9 @@ def parts_line(name, results):
     seconds, events = dprp["epoch_seconds"], dprp["event_epochs"]
     # The first epoch compiles.
     before, after = seconds[1 : events[0]], seconds[events[-1] + 1 :]
-    added = [seconds[e] - min(seconds[e - 1], seconds[e + 1]) for e in events]
-    added = statistics.median(added)
+    added = statistics.median(
+        seconds[e] - min(seconds[e - 1], seconds[e + 1]) for e in events
+    )
     typical = statistics.median(dense["epoch_seconds"][1:])
     step = typical / -(-results["images"] // results["batch"])
     return [
@@ -55,19 +56,11 @@ def page():
     """The whole page."""
     paths = sorted((HERE / "results").glob("*.json"))
     every = {path.stem: json.loads(path.read_text()) for path in paths}
-    totals = [
-        "run",
-        "machine",
-        "backend",
-        "jit",
-        "images",
-        "epochs",
-        "dense, s",
-        "DPRP, s",
-    ]
+    totals = ["run", "machine", "backend", "jit", "images", "epochs"]
+    totals += ["dense, s", "DPRP, s", "ratio"]
     parts = ["run", "dense epoch, s", "DPRP epoch at full rank, s"]
-    parts += ["DPRP epoch after the last event, s", "events", "an event adds, s"]
-    parts += ["in dense steps"]
+    parts += ["DPRP epoch after the last event, s", "events"]
+    parts += ["an event adds, s", "in dense steps"]
     first = next(iter(every.values()))
     versions = "; ".join(f"`{name}`: {software(each)}" for name, each in every.items())
     return (
@@ -79,7 +72,7 @@ def page():
         "events are included. This measures it on another machine:\n\n"
         "    KERAS_BACKEND=jax .venv/bin/python benchmarks/training_speed/run.py NAME\n"
         "    .venv/bin/python benchmarks/training_speed/report.py\n\n"
-        + table([*totals, "ratio"], [total_line(*each) for each in every.items()])
+        + table(totals, [total_line(*each) for each in every.items()])
         + "\n\nWhere the time goes, medians over epochs and events:\n\n"
         + table(parts, [parts_line(*each) for each in every.items()])
         + "\n\nAt full rank a step takes as long as a dense one. What the small "

@@ -115,8 +115,7 @@ def test_a_row_for_every_run_and_only_once(folder):
     assert "tflite" not in rows["dense"]
 
 
-def test_a_teacher_may_be_a_committed_network(folder, monkeypatch):
-    monkeypatch.syspath_prepend(str(PAPER))
+def test_a_teacher_may_be_a_committed_network(folder, paper):
     import experiments
     from run import origin
 
@@ -136,8 +135,6 @@ def test_a_teacher_may_be_a_committed_network(folder, monkeypatch):
     # One that was trained here comes first.
     (folder / f"{name}.keras").touch()
     assert experiments.network_of(name, folder) == folder / f"{name}.keras"
-    for name in ("experiments", "pool", "run"):
-        sys.modules.pop(name)
 
 
 @pytest.mark.skipif(

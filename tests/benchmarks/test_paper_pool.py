@@ -1,24 +1,17 @@
 """Several trainings at a time: in order, on all GPUs, none before what it needs."""
 
 import collections
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
-PAPER = Path(__file__).parent.parent.parent / "benchmarks" / "paper"
-
 
 @pytest.fixture
-def train_all(monkeypatch):
-    monkeypatch.syspath_prepend(str(PAPER))
+def train_all(paper):
     import pool
 
-    yield pool.train_all
-    for name in ("pool", "experiments"):
-        sys.modules.pop(name, None)
+    return pool.train_all
 
 
 def named(*names, **teachers):

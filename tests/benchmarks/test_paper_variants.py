@@ -1,8 +1,5 @@
 """What the ablation takes out of DPRP, and the rival that compresses at one stroke."""
 
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -10,17 +7,6 @@ from keras import ops
 
 import keras_dprp as dprp
 from tests.small_models import factorized, perceptron, train
-
-PAPER = Path(__file__).parent.parent.parent / "benchmarks" / "paper"
-
-
-@pytest.fixture
-def paper(monkeypatch):
-    for folder in (PAPER, PAPER.parent, PAPER.parent.parent / "examples"):
-        monkeypatch.syspath_prepend(str(folder))
-    yield
-    for name in ("variants", "rivals"):
-        sys.modules.pop(name, None)
 
 
 def scrambled_layer():

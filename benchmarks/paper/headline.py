@@ -1,0 +1,47 @@
+"""The main results for the README: ResNet-20 on CIFAR-10."""
+
+from cells import FORMATS, latency_ratio, method_name, spread
+from report_parts import table
+from summaries import TAUGHT, by_network, dense_of, of_methods
+from tables import epochs_cell
+
+NETWORK = ("resnet20", "cifar10")
+
+
+def headline(experiments):
+    """A table and what its figures are of, in Markdown.
+
+    Args:
+        experiments: `Experiment`s by section.
+    """
+    pool = experiments["main"]
+    networks = by_network(of_methods(pool, "dense", "dprp", *TAUGHT))
+    return headline_table(networks.get(NETWORK, []), pool) + (
+        "\n\nMeans over the seeds, and their sample standard deviation. Every network "
+        "is the last epoch of one `fit`; with a teacher, a dense network had been "
+        "trained before. Latency of the files is LiteRT's on one thread of an x86 "
+        "processor, against the dense network's file of the same number type.\n"
+    )
+
+
+def headline_table(experiments, pool):
+    """What a reader wants to know first."""
+    headings = ["ResNet-20, CIFAR-10", "seeds", "epochs", "test accuracy"]
+    headings += ["int8 accuracy", "parameters", "MACs"]
+    headings += [f"{form} latency" for form in FORMATS]
+    return table(
+        headings,
+        [
+            [
+                method_name(each),
+                str(len(each.seeds)),
+                epochs_cell(each),
+                spread(each, "accuracy"),
+                spread(each, "tflite", "int8", "accuracy"),
+                f"{each.mean('parameters_kept'):.0%}",
+                f"{each.mean('macs_kept'):.0%}",
+                *(latency_ratio(each, dense_of(each, pool), f) for f in FORMATS),
+            ]
+            for each in experiments
+        ],
+    )
