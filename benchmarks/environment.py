@@ -13,6 +13,8 @@ def describe():
     """Versions and hardware, as a dict for JSON."""
     return {
         "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        # What the user told JAX's compiler, which may change results and times.
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "versions": {"python": platform.python_version(), **_versions()},
         "hardware": {
             "processor": _processor(),
