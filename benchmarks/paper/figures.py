@@ -69,7 +69,7 @@ def curves(experiments):
 
 
 def methods(axes, experiments, place_of, keys):
-    """One curve a method, down to some points below the best dense network.
+    """One curve a method; none for what ends far below the best dense network.
 
     Args:
         axes: Where to draw.
@@ -78,13 +78,12 @@ def methods(axes, experiments, place_of, keys):
         keys: A function from an experiment to the keys of its accuracy.
     """
     bottom = end_below(axes, experiments, keys)
-    for (label, group), style in zip(
-        curves(experiments).items(), styles(), strict=False
-    ):
-        means = [each.mean(*keys(each)) for each in group]
-        if all(mean is not None and 100 * mean < bottom for mean in means):
-            label += " (below the figure)"
-        curve(axes, group, [place_of(each) for each in group], keys, label, **style)
+    looks = styles()
+    for label, group in curves(experiments).items():
+        means = [100 * (each.mean(*keys(each)) or 0) for each in group]
+        if max(means) >= bottom:
+            places = [place_of(each) for each in group]
+            curve(axes, group, places, keys, label, **next(looks))
     axes.set_xlim(left=0)
 
 

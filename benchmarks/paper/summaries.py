@@ -157,7 +157,8 @@ def split(experiments):
     """Experiments by the section they belong to: a dict of lists.
 
     Names that begin with "ablation-" or "limited-" say so. Of the others, "main" has
-    those that trained on all images and were tested, "other" the rest.
+    those that trained on all images and were tested, "other" the rest, and what was
+    only trained for others to go on from.
     """
     sections: dict[str, list] = {key: [] for key in ("main", "ablation", "limited")}
     sections["other"] = []
@@ -169,7 +170,18 @@ def split(experiments):
             sections["other"].append(experiment)
         else:
             sections["main"].append(experiment)
+    halves = [each for each in sections["main"] if only_a_source(each, sections)]
+    sections["main"] = [each for each in sections["main"] if each not in halves]
+    sections["other"] += halves
     return sections
+
+
+def only_a_source(experiment, sections):
+    """Whether others went on from it, and its network was trained longer as well."""
+    beside = by_network(sections["main"])[experiment.network]
+    longest = max((each["epochs"] for each in of_methods(beside, "dense")), default=0)
+    sources = {each["source"] for each in beside}
+    return experiment.name in sources and experiment["epochs"] < longest
 
 
 def of_methods(experiments, *methods):
