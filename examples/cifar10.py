@@ -16,6 +16,7 @@ images, which are then left out of training: choose settings there.
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import time
@@ -65,6 +66,7 @@ class Settings:
     validations: int = 20
     # Path of a trained network with the same inputs and outputs; "" for none.
     teacher: str = ""
+    weight_decay: float = WEIGHT_DECAY
     # Arguments of `factorize` and `RankPruningCallback`.
     factorize: dict = dataclasses.field(default_factory=dict)
     pruning: dict = dataclasses.field(default_factory=dict)
@@ -142,42 +144,40 @@ class ShiftAndFlip(layers.Layer):
 # Network
 
 
-def build(model, shape, classes, images):
+def build(model, shape, classes, images, weight_decay=WEIGHT_DECAY):
     """ResNet-8, -20, -32, -56 or -18 as for CIFAR-10, from raw pixels to logits.
 
     Pixels are standardised in the network by the statistics of the training images,
     so that a phone passes what its camera gives.
     """
+    # Half the square, whose gradient is the kernel itself.
+    regularizer = keras.regularizers.L2(weight_decay / 2)
     mean, std = images.mean(axis=(0, 1, 2)), images.std(axis=(0, 1, 2))
     inputs = keras.Input(shape, name="image")
     x = layers.Rescaling((1 / std).tolist(), (-mean / std).tolist(), name="scale")(
         inputs
     )
     widths, blocks = STAGES[model]
-    x = convolution(x, widths[0], 1, "stem")
+    x = convolution(x, widths[0], 1, "stem", regularizer)
     x = layers.ReLU()(x)
     # The wide network projects its shortcuts, the narrow ones have none to train.
-    shortcut = projection if model == "resnet18" else padding
+    projecting = functools.partial(projection, regularizer=regularizer)
+    shortcut = projecting if model == "resnet18" else padding
     for stage, filters in enumerate(widths, start=1):
         for block in range(1, blocks + 1):
             strides = 2 if stage > 1 and block == 1 else 1
             name = f"stage{stage}_block{block}"
-            x = residual(x, filters, strides, shortcut, name)
+            x = residual(x, filters, strides, shortcut, name, regularizer)
     x = layers.GlobalAveragePooling2D()(x)
-    outputs = layers.Dense(classes, kernel_regularizer=weight_decay(), name="logits")(x)
+    outputs = layers.Dense(classes, kernel_regularizer=regularizer, name="logits")(x)
     return keras.Model(inputs, outputs, name=model)
 
 
-def weight_decay():
-    """Half the square, whose gradient is the kernel itself."""
-    return keras.regularizers.L2(WEIGHT_DECAY / 2)
-
-
-def residual(x, filters, strides, shortcut, name):
+def residual(x, filters, strides, shortcut, name, regularizer):
     """Two convolutions, and a shortcut past them."""
-    y = convolution(x, filters, strides, f"{name}_a")
+    y = convolution(x, filters, strides, f"{name}_a", regularizer)
     y = layers.ReLU()(y)
-    y = convolution(y, filters, 1, f"{name}_b")
+    y = convolution(y, filters, 1, f"{name}_b", regularizer)
     if strides > 1:
         x = shortcut(x, filters, strides, f"{name}_shortcut")
     return layers.ReLU()(layers.Add()([x, y]))
@@ -193,12 +193,12 @@ def padding(x, filters, strides, name):
     )(x)
 
 
-def projection(x, filters, strides, name):
+def projection(x, filters, strides, name, regularizer):
     """Every other pixel through a 1 x 1 convolution."""
-    return convolution(x, filters, strides, name, kernel_size=1)
+    return convolution(x, filters, strides, name, regularizer, kernel_size=1)
 
 
-def convolution(x, filters, strides, name, kernel_size=3):
+def convolution(x, filters, strides, name, regularizer, kernel_size=3):
     """A convolution and its normalisation."""
     x = layers.Conv2D(
         filters,
@@ -207,7 +207,7 @@ def convolution(x, filters, strides, name, kernel_size=3):
         padding="same",
         use_bias=False,
         kernel_initializer="he_normal",
-        kernel_regularizer=weight_decay(),
+        kernel_regularizer=regularizer,
         name=name,
     )(x)
     return layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
@@ -245,7 +245,9 @@ def build_for(settings, data):
     """The dense network that the settings name, untrained."""
     (images, labels), (_, test_labels) = data
     classes = int(max(labels.max(), test_labels.max())) + 1
-    return build(settings.model, images.shape[1:], classes, images)
+    return build(
+        settings.model, images.shape[1:], classes, images, settings.weight_decay
+    )
 
 
 def fit(network, settings, data, callbacks):

@@ -57,7 +57,7 @@ def remake(page, experiments):
         "one image, the whole network counted, every layer in the cheaper of its "
         "dense and its factorised form. A *change* is in points of accuracy, against "
         "the dense network of as many epochs or, where there is none, of the most, "
-        "over the seeds that both have."
+        "with the same weight decay, over the seeds that both have."
     )
     return True
 
@@ -159,7 +159,7 @@ def ablation(page, experiments):
     if not every:
         return False
     page.add(tables.settings_table(sorted(every, key=ablation_order)))
-    dense = of_methods(every, "dense")
+    dense = [each for each in every if ablation_group(each) == "dense"]
     penalties = by_penalty(every)
     switched = [
         each

@@ -16,7 +16,10 @@ SHARED = (
     "source",
     "teacher",
     "teacher_seed",
+    "weight_decay",
 )
+# Of rows that are older than the setting.
+FORMER_WEIGHT_DECAY = 5e-4
 # In the order of tables and legends.
 MODELS = ("resnet20", "resnet32", "resnet56", "resnet18")
 METHODS = (
@@ -122,7 +125,8 @@ def experiments_of(rows, latency):
     """
     groups: dict[str, list] = {}
     for row in rows:
-        groups.setdefault(row["experiment"], []).append(timed(row))
+        row = {"weight_decay": FORMER_WEIGHT_DECAY, **timed(row)}
+        groups.setdefault(row["experiment"], []).append(row)
     experiments = [
         Experiment(name, group, latency.get(name)) for name, group in groups.items()
     ]
@@ -209,7 +213,7 @@ def ablation_order(experiment):
     """
     group = ablation_group(experiment)
     terms = penalty(experiment) if group == "compression" else ""
-    return experiment["method"] != "dense", group, terms, -experiment.mean("macs_kept")
+    return group != "dense", group, terms, -experiment.mean("macs_kept")
 
 
 def by_penalty(experiments):
@@ -247,13 +251,14 @@ def penalty(experiment):
 def dense_of(experiment, experiments):
     """The dense training to compare with: of as many epochs, or else the longest.
 
-    None if the network was not trained dense on as many of the same images.
+    None if the network was not trained dense on as many of the same images and with
+    the same weight decay.
     """
+    shared = ("model", "dataset", "fraction", "validate", "weight_decay")
     alike = [
         each
         for each in of_methods(experiments, "dense")
-        if all(each[k] == experiment[k] for k in ("model", "dataset", "fraction"))
-        and each["validate"] == experiment["validate"]
+        if all(each[key] == experiment[key] for key in shared)
     ]
     as_long = [each for each in alike if each["epochs"] == experiment["epochs"]]
     return max(as_long or alike, key=lambda each: each["epochs"], default=None)

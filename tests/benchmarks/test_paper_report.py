@@ -269,6 +269,32 @@ def test_a_change_is_over_the_seeds_that_both_have(report):
     assert line["change, points"] == "-2.00"
 
 
+def test_a_change_is_against_the_dense_network_of_the_same_weight_decay(report):
+    rows = [
+        held_out("ablation-dense", 0.91),
+        held_out("ablation-decay-dense-0.001", 0.9, weight_decay=1e-3),
+        held_out("ablation-decay-half-0.001", 0.88, 0.5, weight_decay=1e-3),
+        held_out("ablation-half", 0.88, 0.5),
+    ]
+    text = sections(report.write(rows))["Ablation"]
+    for name, change in (("decay-half-0.001", "-2.00"), ("half", "-3.00")):
+        (line,) = cells(text, f"ablation-{name}")
+        assert line["change, points"] == change
+
+
+def test_a_network_that_is_only_a_source_is_no_main_result(report):
+    rows = [
+        make_row("dense"),
+        make_row("dense-100", epochs=100),
+        make_row("tuned", kept=0.5, method="finetuned", source="dense-100"),
+        make_row("cut", kept=0.5, method="truncated", source="dense"),
+    ]
+    page = sections(report.write(rows))
+    assert cells(page["Main results"], "dense")
+    assert not cells(page["Main results"], "dense-100")
+    assert cells(page["Other experiments"], "dense-100")
+
+
 def test_what_has_no_compression_term_says_so(report):
     rows = [
         make_row("dense"),
