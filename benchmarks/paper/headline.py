@@ -21,6 +21,21 @@ def headline(experiments):
         "is the last epoch of one `fit`; with a teacher, a dense network had been "
         "trained before. Latency of the files is LiteRT's on one thread of an x86 "
         "processor, against the dense network's file of the same number type.\n"
+        + few_images(experiments["limited"])
+    )
+
+
+def few_images(experiments):
+    """A sentence on a tenth of the training images; nothing if there are no rows."""
+    by_name = {each.name: each for each in experiments}
+    dense, dprp = (by_name.get(f"limited-10-{each}") for each in ("dense", "dprp"))
+    if dense is None or dprp is None:
+        return ""
+    return (
+        f"\nTrained on {dprp['images']:,} images, a tenth, DPRP at "
+        f"{dprp.mean('macs_kept'):.0%} of the MACs reaches "
+        f"{spread(dprp, 'accuracy')}, the dense network {spread(dense, 'accuracy')} "
+        f"({len(dprp.seeds)} seeds).\n"
     )
 
 

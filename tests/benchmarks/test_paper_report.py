@@ -213,6 +213,17 @@ def test_the_readme_has_the_main_results(everything):
     assert "truncated" not in text
 
 
+def test_the_readme_tells_of_few_images(report):
+    few = {"fraction": 0.1, "images": 5000}
+    rows = [
+        make_row("limited-10-dense", accuracy=0.76, **few),
+        make_row("limited-10-dprp", kept=0.3, accuracy=0.78, **few),
+    ]
+    report.write(rows)
+    sentence = "5,000 images, a tenth, DPRP at 30% of the MACs reaches 78.00%, the"
+    assert sentence in report.readme.read_text()
+
+
 def test_every_section_has_its_rows(everything):
     page = everything[1]
     assert NOT_MEASURED not in "".join(page.values())
