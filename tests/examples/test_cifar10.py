@@ -51,7 +51,7 @@ def test_networks_are_those_of_the_paper(model, parameters, macs, cifar10):
 
 def test_shortcuts_pass_half_the_pixels_and_add_empty_channels(cifar10):
     inputs = keras.Input((4, 4, 2))
-    outputs = cifar10.residual(inputs, 4, 2, cifar10.padding, "block")
+    outputs = cifar10.residual(inputs, 4, 2, cifar10.padding, "block", None)
     model = keras.Model(inputs, outputs)
     for weight in model.trainable_weights:
         if weight.name == "kernel":
