@@ -58,7 +58,18 @@ def mapped(optimizer, index, change):
     new = {n: _map(n, each, change, _averages(optimizer)) for n, each in old.items()}
     if centered:
         new["_velocities"] += np.square(new["_average_gradients"])
+    if isinstance(optimizer, keras.optimizers.Ftrl) and "_linears" in new:
+        new["_linears"] = _ftrl_linear(optimizer, change.value, new["_accumulators"])
     return [(slot, new[name]) for name, slot in slots.items()]
+
+
+def _ftrl_linear(optimizer, weights, accumulator):
+    """What makes Ftrl, which computes weights out of its slots, arrive at these."""
+    rate = float(ops.convert_to_numpy(optimizer.learning_rate))
+    quadratic = accumulator**-optimizer.learning_rate_power + optimizer.beta
+    quadratic = quadratic / rate + 2 * optimizer.l2_regularization_strength
+    shift = optimizer.l1_regularization_strength * np.sign(weights)
+    return -weights * quadratic - shift
 
 
 def _slots(optimizer, index, rank):

@@ -26,9 +26,10 @@ BESIDE = ("dense", "dprp", *TAUGHT, "finetuned", "truncated", "magnitude")
 def remake(page, experiments):
     """How every figure of the page comes about."""
     page.add(
-        "Every number and every figure here comes out of the rows in "
-        "[`benchmarks/paper/results.jsonl`](../benchmarks/paper/results.jsonl), one "
-        "row a training. This makes the page anew from the rows, and `--check` only "
+        "The tables, the figures and what the text says of them come out of the rows "
+        "in [`benchmarks/paper/results.jsonl`](../benchmarks/paper/results.jsonl), one "
+        "row a training; out of `latency.json` beside it, and, for what others "
+        "published, `published.json`. This makes the page anew, and `--check` only "
         "compares:"
     )
     page.add("    .venv/bin/python benchmarks/paper/report.py")

@@ -286,7 +286,13 @@ def trained_on(row):
     """The machine of a training, and the software that its speed depends on."""
     versions = row["versions"]
     packages = ("keras", "jax") if row["backend"] == "jax" else ("keras", "tensorflow")
-    return row["hardware"], row["backend"], [versions.get(name) for name in packages]
+    flags = row.get("xla_flags") or ""
+    return (
+        row["hardware"],
+        row["backend"],
+        flags,
+        [versions.get(name) for name in packages],
+    )
 
 
 def latency_share(experiment, dense, form):

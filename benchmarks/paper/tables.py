@@ -211,12 +211,18 @@ def time_table(experiments, pool):
 def machine_table(experiments):
     """Hardware and versions, and how many networks were measured with them."""
     counts = collections.Counter(
-        (what, machine(environment), backend, software(environment))
+        (
+            what,
+            machine(environment),
+            backend,
+            environment.get("xla_flags") or "",
+            software(environment),
+        )
         for each in experiments
         for what, backend, environment in environments(each)
     )
     return table(
-        ("what", "hardware", "backend", "versions", "networks"),
+        ("what", "hardware", "backend", "`XLA_FLAGS`", "versions", "networks"),
         [[*what, str(count)] for what, count in sorted(counts.items(), reverse=True)],
     )
 

@@ -22,12 +22,18 @@ def total_line(name, results):
         machine(results),
         results["backend"],
         "yes" if dense["jit_compile"] else "no",
+        f"`{results['xla_flags']}`" if results.get("xla_flags") else "",
         f"{results['images']:,}",
         str(results["epochs"]),
         f"{dense['seconds']:,.0f}",
         f"{dprp['seconds']:,.0f}",
         f"{results['ratio']:.2f}",
     ]
+
+
+def step_count(results):
+    """Steps of an epoch."""
+    return -(-results["images"] // results["batch"])
 
 
 def parts_line(name, results):
@@ -40,15 +46,17 @@ def parts_line(name, results):
         seconds[e] - min(seconds[e - 1], seconds[e + 1]) for e in events
     )
     typical = statistics.median(dense["epoch_seconds"][1:])
-    step = typical / -(-results["images"] // results["batch"])
+    step = typical / step_count(results)
     return [
         f"`{name}`",
+        f"{step_count(results):,}",
         f"{typical:.2f}",
         f"{statistics.median(before):.2f}",
         f"{statistics.median(after):.2f}",
         str(len(events)),
         f"{added:.1f}",
-        f"{added / step:.0f}",
+        f"{added / step:,.0f}",
+        f"{len(events) * added / dprp['seconds']:.0%}",
     ]
 
 
@@ -56,11 +64,11 @@ def page():
     """The whole page."""
     paths = sorted((HERE / "results").glob("*.json"))
     every = {path.stem: json.loads(path.read_text()) for path in paths}
-    totals = ["run", "machine", "backend", "jit", "images", "epochs"]
+    totals = ["run", "machine", "backend", "jit", "`XLA_FLAGS`", "images", "epochs"]
     totals += ["dense, s", "DPRP, s", "ratio"]
-    parts = ["run", "dense epoch, s", "DPRP epoch at full rank, s"]
+    parts = ["run", "steps an epoch", "dense epoch, s", "DPRP epoch at full rank, s"]
     parts += ["DPRP epoch after the last event, s", "events"]
-    parts += ["an event adds, s", "in dense steps"]
+    parts += ["an event adds, s", "in dense steps", "all events"]
     first = next(iter(every.values()))
     versions = "; ".join(f"`{name}`: {software(each)}" for name, each in every.items())
     return (
@@ -75,14 +83,19 @@ def page():
         + table(totals, [total_line(*each) for each in every.items()])
         + "\n\nWhere the time goes, medians over epochs and events:\n\n"
         + table(parts, [parts_line(*each) for each in every.items()])
-        + "\n\nAt full rank a step takes as long as a dense one. What the small "
-        "network then gains depends on backend and processor. An event compiles (with "
-        "jit) or traces the training step anew, which costs as much as the number of "
-        "steps in the last column, however long an epoch is. These epochs are short, "
-        "ten steps; on a CPU, in epochs of hundreds, events do not show. On a GPU "
-        "they weigh more: its steps are quick, compilation is not.\n\n"
-        "TensorFlow was bound to one core (`taskset -c 1`): on both, the system often "
-        "ran its two threads on one of them, in the dense training as well.\n\n"
+        + "\n\n"
+        "The last column is their share of the training. An event compiles (with "
+        "jit) or traces the training step anew, which takes as long however many "
+        "steps an epoch has and however many epochs the training: with more of "
+        "either, events weigh less. On a CPU an event costs a few steps, and steps "
+        "get faster or stay as they are as ranks fall. On a GPU a network as small "
+        "as this one has quick steps and many kernels to compile, so that events "
+        "are most of what a training takes; its steps do not get faster, for there "
+        "the factors are always merged into the dense kernel.\n\n"
+        "Runs on one core, or on eight beside a GPU, were bound to them "
+        "(`taskset`): TensorFlow on two cores often ran its two threads on one of "
+        "them, in the dense training as well. Of `XLA_FLAGS`, see "
+        "[Troubleshooting](troubleshooting.md#training-got-slower).\n\n"
         f"Versions: {versions}.\n"
     )
 

@@ -1,5 +1,6 @@
 """How long a training takes with DPRP and dense, one after the other in one process.
 
+    KERAS_BACKEND=jax python benchmarks/training_speed/run.py jax-cpu
     KERAS_BACKEND=jax python benchmarks/training_speed/run.py jax-gpu --images 50000
 
 ResNet-20 of `examples/cifar10.py` on noise, as what the images show costs no time.
@@ -64,7 +65,7 @@ def main():
     """Time both trainings and keep what they took."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("name", help="of the results file, e.g. jax-cpu")
-    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--images", type=int, default=2500)
     parser.add_argument("--epochs", type=int, default=40)
     options = parser.parse_args()
     rng = np.random.default_rng(0)

@@ -38,7 +38,7 @@ class RankPruningCallback(keras.callbacks.Callback):
         start: Int or None. Epoch of the first event. Defaults to a quarter of the
             epochs.
         stop: Int or None. Epoch of the last event. Defaults to six tenths of them.
-        every: Int or None. Epochs between events. Defaults to about five events.
+        every: Int or None. Epochs between events. Defaults to about six events.
         multiple_of: Int. Ranks are rounded up to multiples of it: 8 or 16 where a
             processor runs in such steps.
         min_rank: Int. No rank falls below it.

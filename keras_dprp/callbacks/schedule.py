@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 # As shares of all epochs. An event compiles the training step anew, which takes as long
 # as many steps; more than a handful of events were not seen to gain accuracy.
-START, STOP, EVENTS = 0.25, 0.6, 5
+# Of so many intervals there is one event more.
+START, STOP, INTERVALS = 0.25, 0.6, 5
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def plan(epochs, start=None, stop=None, every=None):
         epochs: Int. Epochs of the whole training.
         start: Int or None. Defaults to a quarter of the epochs.
         stop: Int or None. Defaults to six tenths of them.
-        every: Int or None. Defaults to what makes about five events.
+        every: Int or None. Defaults to what makes about six events.
     """
     defaults = start is None and stop is None
     if stop is None:
@@ -57,4 +58,4 @@ def plan(epochs, start=None, stop=None, every=None):
             f"to train on; pruning from epoch {first} to {last} instead.",
             stacklevel=2,
         )
-    return Schedule(first, last, every or max(1, round((last - first) / EVENTS)))
+    return Schedule(first, last, every or max(1, round((last - first) / INTERVALS)))

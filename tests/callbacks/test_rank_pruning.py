@@ -122,12 +122,13 @@ def test_history_has_every_event_and_the_start():
     assert totals == sorted(totals, reverse=True)
 
 
-def test_an_event_that_saves_too_little_is_skipped():
+def test_an_event_that_saves_nothing_is_skipped():
     model = factorized(perceptron())
-    # From 1 to 0.97 in eight events: none of them but the last is worth a retrace.
+    # The first rank at which a pair is cheaper meets the last budget at once.
     callback = dprp.RankPruningCallback(0.97, start=0, stop=8, every=1, verbose=0)
     train(model, [callback], epochs=10)
-    assert len(callback.history) <= 2
+    assert [entry["epoch"] for entry in callback.history] == [0, 0]
+    assert callback.history[-1]["parameters_kept"] < 0.97
 
 
 def test_ranks_are_multiples():
@@ -234,8 +235,8 @@ def test_every_optimizer_trains_on(name):
     losses = train(model, [callback], epochs=8).history["loss"]
     assert len(callback.history) > 1
     assert np.isfinite(losses).all()
-    # The loss goes on from where it was, give or take what the lower rank costs.
-    assert losses[-1] < losses[0] + 0.05
+    # No event throws the training back, give or take what the lower rank costs.
+    assert max(losses[1:]) < losses[0] + 0.05
 
 
 @records_warnings
