@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from cells import network_name
+from drawn import is_up_to_date, save
 from experiments import HERE, LATENCY, RESULTS, ROOT, rows
 from headline import headline
 from prose import fill
@@ -23,7 +24,6 @@ from report_parts import with_table
 from sections import SECTIONS
 from summaries import experiments_of, split
 
-DPI = 120
 SCRIPT = "benchmarks/paper/report.py"
 WRITTEN = f"<!-- Written by {SCRIPT}: change {{}}, not this. -->\n\n"
 
@@ -128,20 +128,20 @@ def pages_of(experiments, texts, docs, readme):
 
 def differences(pages, results, docs):
     """What is not as the rows give it: a list of paths."""
-    wrong = [
+    texts = [
         path
         for path, text in pages.items()
         if not path.exists() or path.read_text() != text
     ]
-    figures = [docs / "figures" / name for name in results.figures]
-    return wrong + [path for path in figures if not path.exists()]
+    figures = {docs / "figures" / name: draw for name, draw in results.figures.items()}
+    return texts + [p for p, draw in figures.items() if not is_up_to_date(draw(), p)]
 
 
 def write(pages, results, docs):
     """Draw every figure, then write the pages."""
     (docs / "figures").mkdir(parents=True, exist_ok=True)
     for name, draw in results.figures.items():
-        draw().savefig(docs / "figures" / name, dpi=DPI)
+        save(draw(), docs / "figures" / name)
     for path, text in pages.items():
         path.write_text(text)
 

@@ -345,12 +345,20 @@ def test_check_tells_of_new_rows_and_missing_figures(everything, tmp_path):
     assert written.docs.joinpath("results.md").read_text() == before
 
 
-def test_check_tells_of_a_missing_figure(report):
+@pytest.mark.parametrize("case", ("missing", "of other rows"))
+def test_check_tells_of_a_wrong_figure(report, case, tmp_path_factory):
     report.write([make_row("limited-1-dense", fraction=0.01)])
-    (report.docs / "figures" / "limited-resnet20-cifar10.png").unlink()
+    path = report.docs / "figures" / "limited-resnet20-cifar10.png"
+    assert report.run("--check").returncode == 0
+    if case == "missing":
+        path.unlink()
+    else:
+        other = Report(tmp_path_factory.mktemp("other"))
+        other.write([make_row("limited-1-dense", fraction=0.01, accuracy=0.5)])
+        shutil.copy(other.docs / "figures" / path.name, path)
     done = report.run("--check")
     assert done.returncode == 1
-    assert "limited-resnet20-cifar10.png" in done.stderr
+    assert path.name in done.stderr
 
 
 def test_notes_stand_in_their_section(report):
