@@ -2,7 +2,7 @@
 
 import statistics
 
-from summaries import dense_of, latency_share, penalty
+from summaries import METHOD_NAMES, dense_of, latency_share, penalty
 
 MODEL_NAMES = {
     "resnet18": "ResNet-18",
@@ -16,15 +16,6 @@ DATASET_NAMES = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
     "imagenet": "ImageNet",
-}
-METHOD_NAMES = {
-    "dense": "dense",
-    "dprp": "DPRP",
-    "dense-distilled": "dense with a teacher",
-    "distilled": "DPRP with a teacher",
-    "finetuned": "truncated SVD, fine-tuned",
-    "truncated": "truncated SVD",
-    "magnitude": "magnitude pruning",
 }
 # Methods whose objective has a compression term.
 PRUNED = ("dprp", "distilled")

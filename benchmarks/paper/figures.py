@@ -3,9 +3,9 @@
 import functools
 import itertools
 
-from cells import FORMATS, METHOD_NAMES, method_name, network_name
+from cells import FORMATS, method_name, network_name
 from matplotlib.figure import Figure
-from summaries import dense_of, latency_share, of_methods
+from summaries import METHOD_NAMES, dense_of, latency_share, of_methods
 
 # Okabe and Ito's, which the colour-blind tell apart; each has its own marker too.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

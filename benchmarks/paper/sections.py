@@ -11,6 +11,7 @@ import layer_figures
 import tables
 from experiments import HERE
 from summaries import (
+    METHODS,
     TAUGHT,
     ablation_group,
     ablation_order,
@@ -19,8 +20,6 @@ from summaries import (
     dense_of,
     of_methods,
 )
-
-BESIDE = ("dense", "dprp", *TAUGHT, "finetuned", "truncated", "magnitude")
 
 
 def remake(page, experiments):
@@ -198,7 +197,7 @@ def ablation(page, experiments):
 def trade_off(page, experiments):
     """Speed against accuracy."""
     pool = experiments["main"]
-    shown = of_methods(pool, *BESIDE)
+    shown = of_methods(pool, *METHODS)
     if all(each["method"] == "dense" for each in shown):
         return False
     page.add(tables.trade_off_table(shown, pool))

@@ -22,15 +22,16 @@ SHARED = (
 FORMER_WEIGHT_DECAY = 5e-4
 # In the order of tables and legends.
 MODELS = ("resnet20", "resnet32", "resnet56", "resnet18")
-METHODS = (
-    "dense",
-    "dprp",
-    "dense-distilled",
-    "distilled",
-    "finetuned",
-    "truncated",
-    "magnitude",
-)
+METHOD_NAMES = {
+    "dense": "dense",
+    "dprp": "DPRP",
+    "dense-distilled": "dense with a teacher",
+    "distilled": "DPRP with a teacher",
+    "finetuned": "truncated SVD, fine-tuned",
+    "truncated": "truncated SVD",
+    "magnitude": "magnitude pruning",
+}
+METHODS = tuple(METHOD_NAMES)
 TAUGHT = ("dense-distilled", "distilled")
 
 
