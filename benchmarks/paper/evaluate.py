@@ -3,7 +3,8 @@
     python evaluate.py --data cifar10.npz
     python evaluate.py models/resnet20-dense-seed1.keras --data cifar10.npz
 
-A network is folded and holds no optimizer; Keras alone reads it. Exits with 1 if an
+A network is folded and holds no optimizer; Keras alone reads it. The larger ones are
+float16 .tflite files, which LiteRT runs. Exits with 1 if an
 accuracy is further from the row's than `TOLERANCE`: a GPU rounds otherwise than a CPU.
 """
 
@@ -14,14 +15,20 @@ import numpy as np
 from networks import add_arguments, chosen, images_of
 
 TOLERANCE = 0.001
+SUFFIXES = (".keras", ".tflite")
 
 
 def accuracy(path, images, labels):
     """Share of the images whose largest logit is that of their label."""
-    import keras
+    if path.suffix == ".tflite":
+        import tflite_export
 
-    network = keras.saving.load_model(path, compile=False)
-    logits = network.predict(images, batch_size=500, verbose=0)
+        logits = tflite_export.predict(path, images)
+    else:
+        import keras
+
+        network = keras.saving.load_model(path, compile=False)
+        logits = network.predict(images, batch_size=500, verbose=0)
     return float(np.mean(logits.argmax(axis=-1) == labels))
 
 
@@ -31,7 +38,7 @@ def main():
     add_arguments(parser)
     options = parser.parse_args()
     agree = True
-    for path, row in chosen(parser, options).items():
+    for path, row in chosen(parser, options, SUFFIXES).items():
         _, test = images_of(row, options.data)
         measured = accuracy(path, *test)
         agree &= abs(measured - row["accuracy"]) <= TOLERANCE

@@ -13,10 +13,17 @@ def add_arguments(parser):
     parser.add_argument("--results", type=Path, default=RESULTS, help="their rows")
 
 
-def chosen(parser, options):
-    """A dict from the path of each network to its row; exits if one has none."""
+def chosen(parser, options, suffixes=(".keras",)):
+    """A dict from the path of each network to its row; exits if one has none.
+
+    Args:
+        parser: The `ArgumentParser` of the script.
+        options: What it read.
+        suffixes: Of the committed files that are meant.
+    """
+    committed = sorted(path for path in MODELS.iterdir() if path.suffix in suffixes)
     by_name = {run_name(row): row for row in rows(options.results)}
-    paths = options.networks or sorted(MODELS.glob("*.keras"))
+    paths = options.networks or committed
     unknown = [str(path) for path in paths if path.stem not in by_name]
     if unknown or not paths:
         parser.error(f"networks must be named as a row of the results. Got: {unknown}")

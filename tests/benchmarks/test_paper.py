@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import pytest
 
+import tflite_export
+
 PAPER = Path(__file__).parent.parent.parent / "benchmarks" / "paper"
 SETTINGS = {
     # Before the network that both need, as a file may have it.
@@ -180,12 +182,17 @@ def test_a_run_that_fails_is_told(folder):
 
 
 @pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="Rows are made by trainings on JAX."
+    keras.backend.backend() != "tensorflow", reason="Files are made with TensorFlow."
 )
-def test_the_accuracy_of_a_committed_network_is_checked(folder):
+@pytest.mark.parametrize("suffix", (".keras", ".tflite"))
+def test_the_accuracy_of_a_committed_network_is_checked(folder, suffix):
     network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
     network.add(keras.layers.Dense(3))
-    network.save(folder / "net-seed0.keras")
+    path = folder / f"net-seed0{suffix}"
+    if suffix == ".keras":
+        network.save(path)
+    else:
+        tflite_export.export(network, path, "float16", verbose=False)
     with np.load(folder / "data.npz") as arrays:
         logits = network.predict(arrays["x_test"], verbose=0)
         accuracy = float(np.mean(logits.argmax(axis=-1) == arrays["y_test"]))
@@ -193,7 +200,7 @@ def test_the_accuracy_of_a_committed_network_is_checked(folder):
     for recorded, expected in ((accuracy, 0), (accuracy + 0.1, 1)):
         line = json.dumps({**row, "accuracy": recorded})
         (folder / "results.jsonl").write_text(line + "\n")
-        command = [sys.executable, PAPER / "evaluate.py", folder / "net-seed0.keras"]
+        command = [sys.executable, PAPER / "evaluate.py", path]
         command += ["--data", folder / "data.npz"]
         command += ["--results", folder / "results.jsonl"]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
