@@ -12,6 +12,9 @@ from summaries import dense_of, final_ranks, initial_ranks
 # As a share of the largest singular value of a layer.
 WEAK = 0.2
 
+# And then how the names of layers begin: the share of their full rank that is left.
+RANKS = "ranks_"
+
 _FIGURE = re.compile(r"\{\{(\w+)\s+([^}\s]+)\}\}")
 
 
@@ -71,9 +74,6 @@ FIGURES = {
     "int8_accuracy": lambda each, dense: spread(each, "tflite", "int8", "accuracy"),
     "events": lambda each, dense: events(each),
     "weak_values": lambda each, dense: weak_values(each),
-    "ranks_stage1": lambda each, dense: rank_share(each, "stage1"),
-    "ranks_stage2": lambda each, dense: rank_share(each, "stage2"),
-    "ranks_stage3": lambda each, dense: rank_share(each, "stage3"),
 }
 
 
@@ -91,12 +91,16 @@ def fill(text, experiments):
 
     def figure(match):
         word, name = match.groups()
-        if word not in FIGURES or name not in every:
+        of_layers = word.startswith(RANKS)
+        if not (of_layers or word in FIGURES) or name not in every:
             raise ValueError(
-                f"Figures must be one of {', '.join(FIGURES)} and an experiment that "
-                f"has rows ({', '.join(every)}). Received: {match[0]}"
+                f"Figures must be one of {', '.join(FIGURES)}, or {RANKS} and how the "
+                "names of layers begin, and an experiment that has rows "
+                f"({', '.join(every)}). Received: {match[0]}"
             )
         experiment, pool = every[name]
+        if of_layers:
+            return rank_share(experiment, word.removeprefix(RANKS))
         return FIGURES[word](experiment, dense_of(experiment, pool))
 
     return _FIGURE.sub(figure, text)
