@@ -21,6 +21,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
 
 import cifar10  # noqa: E402
+import resnet  # noqa: E402
 from environment import describe  # noqa: E402
 from epoch_times import EpochTimes  # noqa: E402
 
@@ -29,16 +30,18 @@ import keras_dprp as dprp  # noqa: E402
 MACS_KEPT = 0.3
 
 
-def timed_fit(method, images, labels, epochs):
+def timed_fit(method, images, labels, epochs, multiple_of):
     """Train once; a row of what it took."""
     keras.utils.set_random_seed(0)
     times = EpochTimes()
     callbacks: list[keras.callbacks.Callback] = [times]
-    network = cifar10.build("resnet20", images.shape[1:], 10, images[:1000])
+    network = resnet.build("resnet20", images.shape[1:], 10, images[:1000])
     pruning = None
     if method == "dprp":
         network = dprp.factorize(network, filters="stage")
-        pruning = dprp.RankPruningCallback(MACS_KEPT, "macs", verbose=0)
+        pruning = dprp.RankPruningCallback(
+            MACS_KEPT, "macs", multiple_of=multiple_of, verbose=0
+        )
         callbacks.append(pruning)
     inputs = keras.Input(images.shape[1:])
     model = keras.Model(inputs, network(cifar10.ShiftAndFlip(0)(inputs)))
@@ -67,18 +70,20 @@ def main():
     parser.add_argument("name", help="of the results file, e.g. jax-cpu")
     parser.add_argument("--images", type=int, default=2500)
     parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--multiple-of", type=int, default=1, help="what ranks are")
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (options.images, 32, 32, 3)).astype("uint8")
     labels = rng.integers(0, 10, options.images).astype("uint8")
     rows = [
-        timed_fit(method, images, labels, options.epochs)
+        timed_fit(method, images, labels, options.epochs, options.multiple_of)
         for method in ("dense", "dprp")
     ]
     results = {
         "model": "resnet20",
         "images": options.images,
         "epochs": options.epochs,
+        "multiple_of": options.multiple_of,
         "batch": cifar10.BATCH,
         "macs_kept": MACS_KEPT,
         "runs": rows,

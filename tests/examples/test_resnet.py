@@ -1,0 +1,50 @@
+"""The networks of the CIFAR-10 example."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_dprp as dprp
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+@pytest.fixture
+def resnet(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    import resnet
+
+    return resnet
+
+
+@pytest.mark.parametrize(
+    "model, parameters, macs",
+    [
+        ("resnet8", 75_290, 12_239_488),
+        ("resnet20", 269_722, 40_551_040),
+        ("resnet32", 464_154, 68_862_592),
+        ("resnet56", 853_018, 125_485_696),
+        ("resnet18", 11_173_962, 555_422_720),
+    ],
+)
+def test_networks_are_those_of_the_paper(model, parameters, macs, resnet):
+    images = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3))
+    network = resnet.build(model, (32, 32, 3), 10, images)
+    report = dprp.summary(network)
+    assert (report.parameters, report.macs) == (parameters, macs)
+
+
+def test_shortcuts_pass_half_the_pixels_and_add_empty_channels(resnet):
+    inputs = keras.Input((4, 4, 2))
+    outputs = resnet.residual(inputs, 4, 2, resnet.padding, "block", None)
+    model = keras.Model(inputs, outputs)
+    for weight in model.trainable_weights:
+        if weight.name == "kernel":
+            weight.assign(np.zeros(weight.shape))
+    x = np.random.default_rng(0).uniform(size=(1, 4, 4, 2)).astype("float32")
+    y = ops.convert_to_numpy(model(x))
+    np.testing.assert_allclose(y[..., 1:3], x[:, ::2, ::2], atol=1e-6)
+    assert not y[..., [0, 3]].any()
