@@ -24,7 +24,7 @@ def total_line(name, results):
         machine(results),
         results["backend"],
         "yes" if dense["jit_compile"] else "no",
-        f"`{results['xla_flags']}`" if results.get("xla_flags") else "",
+        settings(results),
         f"{results['images']:,}",
         str(results["epochs"]),
         f"{dense['seconds']:,.0f}",
@@ -32,6 +32,14 @@ def total_line(name, results):
         f"{results['ratio']:.2f}",
         f"{stretched(results, LONG):.2f}",
     ]
+
+
+def settings(results):
+    """What is not as by default."""
+    flags, multiple = results.get("xla_flags"), results.get("multiple_of", 1)
+    parts = [f"`XLA_FLAGS={flags}`"] if flags else []
+    parts += [f"`multiple_of={multiple}`"] if multiple > 1 else []
+    return ", ".join(parts)
 
 
 def step_count(results):
@@ -46,7 +54,7 @@ def stretched(results, epochs):
         events = run["event_epochs"]
         plain = [s for e, s in enumerate(run["epoch_seconds"]) if e and e not in events]
         eventful = [run["epoch_seconds"][e] for e in events]
-        typical = statistics.median(plain)
+        typical = statistics.fmean(plain)
         rest = epochs - 1 - len(events)
         return run["epoch_seconds"][0] + sum(eventful) + rest * typical
 
@@ -82,7 +90,7 @@ def page():
     """The whole page."""
     paths = sorted((HERE / "results").glob("*.json"))
     every = {path.stem: json.loads(path.read_text()) for path in paths}
-    totals = ["run", "machine", "backend", "jit", "`XLA_FLAGS`", "images", "epochs"]
+    totals = ["run", "machine", "backend", "jit", "set", "images", "epochs"]
     totals += ["dense, s", "DPRP, s", "ratio", f"ratio over {LONG} epochs"]
     parts = ["run", "steps an epoch", "dense epoch, s", "DPRP epoch at full rank, s"]
     parts += ["DPRP epoch after the last event, s", "events"]
@@ -94,7 +102,8 @@ def page():
         "-->\n\n# Training time, measured\n\n"
         "ResNet-20 of the CIFAR-10 example, dense and then with DPRP at "
         f"{first['macs_kept']:.0%} of the MACs, in one process with nothing beside it; "
-        f"batches of {first['batch']}, everything else as by default. Compilation and "
+        f"batches of {first['batch']}, everything as by default but what is *set*. "
+        "Compilation and "
         "events are included. This measures it on another machine:\n\n"
         "    KERAS_BACKEND=jax .venv/bin/python benchmarks/training_speed/run.py NAME\n"
         "    .venv/bin/python benchmarks/training_speed/report.py\n\n"
