@@ -14,7 +14,6 @@ _GRADIENTS = {
     "_momentums",
     "_average_gradients",
     "_accumulated_gradients",
-    "_linears",
     "_m",
 }
 # Squares take the square of the map, else they turn negative and their roots NaN.

@@ -23,9 +23,14 @@ FORMATS = ("float32", "int8")
 NOTHING = "—"
 
 
+def model_name(model):
+    """As it is written in a text."""
+    return MODEL_NAMES.get(model, model)
+
+
 def network_name(model, dataset):
     """As it is written in a text."""
-    return f"{MODEL_NAMES.get(model, model)}, {DATASET_NAMES.get(dataset, dataset)}"
+    return f"{model_name(model)}, {DATASET_NAMES.get(dataset, dataset)}"
 
 
 def method_name(experiment):

@@ -1,4 +1,4 @@
-"""Figures whose files tell what was drawn, so that one of older rows is found out."""
+"""Figures whose files tell what was drawn: `--check` notices one of older rows."""
 
 import hashlib
 import json

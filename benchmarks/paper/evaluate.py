@@ -4,8 +4,8 @@
     python evaluate.py models/resnet20-dense-seed1.keras --data cifar10.npz
 
 A network is folded and holds no optimizer; Keras alone reads it. The larger ones are
-float16 .tflite files, which LiteRT runs. Exits with 1 if an
-accuracy is further from the row's than `TOLERANCE`: a GPU rounds otherwise than a CPU.
+float16 .tflite files, which LiteRT runs. Exits with 1 if an accuracy is further from
+the row's than `TOLERANCE`: a GPU rounds otherwise than a CPU.
 """
 
 import argparse

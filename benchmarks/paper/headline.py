@@ -1,6 +1,6 @@
 """The main results for the README."""
 
-from cells import FORMATS, MODEL_NAMES, latency_ratio, method_name, spread
+from cells import FORMATS, latency_ratio, method_name, model_name, spread
 from report_parts import table
 from summaries import TAUGHT, dense_of, of_methods
 from tables import epochs_cell
@@ -49,7 +49,7 @@ def headline_table(experiments, pool):
         headings,
         [
             [
-                MODEL_NAMES.get(each["model"], each["model"]),
+                model_name(each["model"]),
                 method_name(each),
                 str(len(each.seeds)),
                 epochs_cell(each),

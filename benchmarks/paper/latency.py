@@ -4,9 +4,10 @@
 
 Each network is exported to float32 and int8; the files take turns on one thread. They
 are loaded anew several times, in another order: where a file's tensors happen to lie in
-memory, and after which other one it runs, moves its latency by a tenth.
+memory, and after which other one it runs, moves its latency by several per cent.
 
-Writes `latency.json`, out of which `report.py` has every latency.
+Writes `latency.json`, out of which `report.py` has every latency. The networks of
+ResNet-18 are too large to be committed: train them, and name all files.
 """
 
 import argparse
@@ -60,7 +61,7 @@ def time_all(files, runs):
     """Medians over the times that the files are loaded.
 
     Args:
-        files: A list of paths.
+        files: Paths.
         runs: Int. Timed runs of each, each time.
 
     Returns:

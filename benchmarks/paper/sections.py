@@ -25,11 +25,10 @@ from summaries import (
 def remake(page, experiments):
     """How every figure of the page comes about."""
     page.add(
-        "The tables, the figures and what the text says of them come out of the rows "
-        "in [`benchmarks/paper/results.jsonl`](../benchmarks/paper/results.jsonl), one "
-        "row a training; out of `latency.json` beside it, and, for what others "
-        "published, `published.json`. This makes the page anew, and `--check` only "
-        "compares:"
+        "Tables, figures and the measured numbers in the text are made out of "
+        "[`benchmarks/paper/results.jsonl`](../benchmarks/paper/results.jsonl) (one "
+        "row a training), and `latency.json` and `published.json` beside it. This "
+        "makes the page anew, and `--check` only compares:"
     )
     page.add("    .venv/bin/python benchmarks/paper/report.py")
     page.add(
@@ -165,7 +164,7 @@ def ablation(page, experiments):
     switched = [
         each
         for each in sorted(every, key=ablation_order)
-        if each not in dense and ablation_group(each) != "compression"
+        if each not in dense and ablation_group(each) not in ("compression", "decay")
     ]
     if penalties:
         page.add(
@@ -203,10 +202,10 @@ def trade_off(page, experiments):
         return False
     page.add(tables.trade_off_table(shown, pool))
     page.add(
-        "Latency is LiteRT's on one thread, the median over the runs of one seed's "
-        "file, and in brackets the ratio to the dense network's file of the same "
-        "number type; all files took turns in one run of "
-        "[`latency.py`](../benchmarks/paper/latency.py), loaded anew ten times. In the "
+        "Latency is LiteRT's on one thread, of one seed's file: the median of ten "
+        "medians, as every file is loaded ten times. In brackets stands the ratio to "
+        "the dense network's file of the same number type; all files took turns in "
+        "one run of [`latency.py`](../benchmarks/paper/latency.py). In the "
         "figures a curve connects what was trained for as many epochs, and a bar is "
         "the standard deviation over the seeds; what falls far below dense is in the "
         "table only."

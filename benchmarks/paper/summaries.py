@@ -287,11 +287,10 @@ def trained_on(row):
     """The machine of a training, and the software that its speed depends on."""
     versions = row["versions"]
     packages = ("keras", "jax") if row["backend"] == "jax" else ("keras", "tensorflow")
-    flags = row.get("xla_flags") or ""
     return (
         row["hardware"],
         row["backend"],
-        flags,
+        row.get("xla_flags"),
         [versions.get(name) for name in packages],
     )
 

@@ -120,8 +120,12 @@ def published_cells(entry, references):
 
 def trade_off_table(experiments, pool):
     """MACs, latency and accuracy of every way to a smaller network."""
-    headings = ["experiment", "method", "epochs", "test accuracy", "change, points"]
-    headings += ["MACs kept", *(f"{form} latency" for form in FORMATS)]
+    headings = ["experiment", "method", "seeds", "epochs", "test accuracy"]
+    headings += [
+        "change, points",
+        "MACs kept",
+        *(f"{form} latency" for form in FORMATS),
+    ]
     lines = []
     for each in experiments:
         dense = dense_of(each, pool)
@@ -129,6 +133,7 @@ def trade_off_table(experiments, pool):
             [
                 f"`{each.name}`",
                 method_name(each),
+                str(len(each.seeds)),
                 str(each["epochs"]),
                 spread(each, "accuracy"),
                 change_cell(each, pool),
@@ -215,7 +220,7 @@ def machine_table(experiments):
             what,
             machine(environment),
             backend,
-            environment.get("xla_flags") or "",
+            flags_cell(environment),
             software(environment),
         )
         for each in experiments
@@ -225,6 +230,12 @@ def machine_table(experiments):
         ("what", "hardware", "backend", "`XLA_FLAGS`", "versions", "networks"),
         [[*what, str(count)] for what, count in sorted(counts.items(), reverse=True)],
     )
+
+
+def flags_cell(environment):
+    """What JAX's compiler had been told, where that was written down."""
+    flags = environment.get("xla_flags")
+    return "not recorded" if flags is None else f"`{flags}`" if flags else "none"
 
 
 def environments(experiment):

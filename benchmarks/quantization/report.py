@@ -110,9 +110,9 @@ def page():
         "The last column is the size in a compressed archive, which is where zeros and "
         "few distinct weights pay; see [tfmot](reference/tfmot.md).\n\n"
         "A network that post-training int8 hardly hurts gains nothing from "
-        "quantization-aware training. The pruned ones end above their own float32 "
-        "file with it: what they gain is the further training, not the rounding.\n\n"
-        + "\n".join(sections)
+        "quantization-aware training. With it the networks pruned to 50% end above "
+        "their own float32 file, so the gain comes from training on, not from the "
+        "rounding.\n\n" + "\n".join(sections)
     )
 
 

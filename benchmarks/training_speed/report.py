@@ -24,7 +24,7 @@ def total_line(name, results):
         machine(results),
         results["backend"],
         "yes" if dense["jit_compile"] else "no",
-        settings(results),
+        flags(results),
         f"{results['images']:,}",
         str(results["epochs"]),
         f"{dense['seconds']:,.0f}",
@@ -34,12 +34,10 @@ def total_line(name, results):
     ]
 
 
-def settings(results):
-    """What is not as by default."""
-    flags, multiple = results.get("xla_flags"), results.get("multiple_of", 1)
-    parts = [f"`XLA_FLAGS={flags}`"] if flags else []
-    parts += [f"`multiple_of={multiple}`"] if multiple > 1 else []
-    return ", ".join(parts)
+def flags(results):
+    """What JAX's compiler had been told."""
+    told = results.get("xla_flags")
+    return f"`{told}`" if told else ""
 
 
 def step_count(results):
@@ -90,7 +88,7 @@ def page():
     """The whole page."""
     paths = sorted((HERE / "results").glob("*.json"))
     every = {path.stem: json.loads(path.read_text()) for path in paths}
-    totals = ["run", "machine", "backend", "jit", "set", "images", "epochs"]
+    totals = ["run", "machine", "backend", "jit", "`XLA_FLAGS`", "images", "epochs"]
     totals += ["dense, s", "DPRP, s", "ratio", f"ratio over {LONG} epochs"]
     parts = ["run", "steps an epoch", "dense epoch, s", "DPRP epoch at full rank, s"]
     parts += ["DPRP epoch after the last event, s", "events"]
@@ -102,27 +100,27 @@ def page():
         "-->\n\n# Training time, measured\n\n"
         "ResNet-20 of the CIFAR-10 example, dense and then with DPRP at "
         f"{first['macs_kept']:.0%} of the MACs, in one process with nothing beside it; "
-        f"batches of {first['batch']}, everything as by default but what is *set*. "
+        f"batches of {first['batch']}, everything else as by default. "
         "Compilation and "
         "events are included. This measures it on another machine:\n\n"
-        "    KERAS_BACKEND=jax .venv/bin/python benchmarks/training_speed/run.py NAME\n"
+        "    KERAS_BACKEND=jax .venv/bin/python benchmarks/training_speed/run.py \\\n"
+        "        NAME --images 2500\n"
         "    .venv/bin/python benchmarks/training_speed/report.py\n\n"
         + table(totals, [total_line(*each) for each in every.items()])
         + "\n\nWhere the time goes, medians over epochs and events:\n\n"
         + table(parts, [parts_line(*each) for each in every.items()])
         + "\n\n"
-        "The last column is their share of the training. An event compiles (with "
-        "jit) or traces the training step anew, which takes as long however many "
-        "steps an epoch has and however many epochs the training: with more of "
-        "either, events weigh less, and the last column of the first table says how "
-        "little, from the same parts. On a CPU an event costs a few steps, and "
-        "steps get faster or stay as they are as ranks fall. On a GPU a network as "
-        "small as this one has quick steps and many kernels to compile, so that "
-        "events are most of what these trainings take; its steps do not get faster, "
-        "for there the factors are always merged into the dense kernel.\n\n"
-        "Runs on one core, or on eight beside a GPU, were bound to them "
-        "(`taskset`): TensorFlow on two cores often ran its two threads on one of "
-        "them, in the dense training as well. Of `XLA_FLAGS`, see "
+        "*All events* is their share of the training. An event compiles (with jit) "
+        "or traces the training step anew, which takes as long however many steps "
+        "an epoch has and however many epochs the training; the ratio over 200 "
+        "epochs is computed from the same parts. On a CPU an event costs a few "
+        "steps, and steps get faster or stay as they are as ranks fall. On a GPU a "
+        "network as small as this one has quick steps and many kernels to compile, "
+        "so that events are most of these trainings, and a step takes a tenth "
+        "longer than a dense one even after the last event: there the factors are "
+        "always merged into the dense kernel.\n\n"
+        "The TensorFlow run was bound to one core (`taskset`), as on two it often "
+        "ran both threads on one; the runs on a GPU to eight. Of `XLA_FLAGS`, see "
         "[Troubleshooting](troubleshooting.md#training-got-slower).\n\n"
         f"Versions: {versions}.\n"
     )

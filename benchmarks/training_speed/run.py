@@ -3,7 +3,7 @@
     KERAS_BACKEND=jax python benchmarks/training_speed/run.py jax-cpu
     KERAS_BACKEND=jax python benchmarks/training_speed/run.py jax-gpu --images 50000
 
-ResNet-20 of `examples/cifar10.py` on noise, as what the images show costs no time.
+ResNet-20 of `examples/resnet.py` on noise, as what the images show costs no time.
 Events and compilations are included. Writes `results/NAME.json` beside this file.
 """
 
@@ -30,7 +30,7 @@ import keras_dprp as dprp  # noqa: E402
 MACS_KEPT = 0.3
 
 
-def timed_fit(method, images, labels, epochs, multiple_of):
+def timed_fit(method, images, labels, epochs):
     """Train once; a row of what it took."""
     keras.utils.set_random_seed(0)
     times = EpochTimes()
@@ -39,9 +39,7 @@ def timed_fit(method, images, labels, epochs, multiple_of):
     pruning = None
     if method == "dprp":
         network = dprp.factorize(network, filters="stage")
-        pruning = dprp.RankPruningCallback(
-            MACS_KEPT, "macs", multiple_of=multiple_of, verbose=0
-        )
+        pruning = dprp.RankPruningCallback(MACS_KEPT, "macs", verbose=0)
         callbacks.append(pruning)
     inputs = keras.Input(images.shape[1:])
     model = keras.Model(inputs, network(cifar10.ShiftAndFlip(0)(inputs)))
@@ -70,20 +68,18 @@ def main():
     parser.add_argument("name", help="of the results file, e.g. jax-cpu")
     parser.add_argument("--images", type=int, default=2500)
     parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--multiple-of", type=int, default=1, help="what ranks are")
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (options.images, 32, 32, 3)).astype("uint8")
     labels = rng.integers(0, 10, options.images).astype("uint8")
     rows = [
-        timed_fit(method, images, labels, options.epochs, options.multiple_of)
+        timed_fit(method, images, labels, options.epochs)
         for method in ("dense", "dprp")
     ]
     results = {
         "model": "resnet20",
         "images": options.images,
         "epochs": options.epochs,
-        "multiple_of": options.multiple_of,
         "batch": cifar10.BATCH,
         "macs_kept": MACS_KEPT,
         "runs": rows,

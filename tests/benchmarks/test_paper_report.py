@@ -408,8 +408,16 @@ def test_an_interrupted_training_has_no_seconds(report):
     assert (time["seconds"], time["rows"]) == ("200", "1")
 
 
-def test_no_ratio_between_two_machines(report):
-    other = {**MACHINE, "hardware": {**MACHINE["hardware"], "processor": "Another"}}
+@pytest.mark.parametrize(
+    "difference",
+    (
+        {"hardware": {**MACHINE["hardware"], "processor": "Another"}},
+        {"xla_flags": "--xla_gpu_enable_triton_gemm=false"},
+    ),
+    ids=("processor", "flags"),
+)
+def test_no_ratio_between_two_machines(report, difference):
+    other = {**MACHINE, **difference}
     rows = [make_row("r20-dense"), make_row("r20-half", kept=0.5, **other)]
     report.time(**{"r20-half": 0.5})
     page = sections(report.write(rows))

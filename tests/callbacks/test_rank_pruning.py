@@ -131,6 +131,17 @@ def test_an_event_that_saves_nothing_is_skipped():
     assert callback.history[-1]["parameters_kept"] < 0.97
 
 
+def test_an_event_that_saves_too_little_waits_for_the_next():
+    layers = [keras.Input((100,)), keras.layers.Dense(100)]
+    model = factorized(keras.Sequential(layers))
+    callback = dprp.RankPruningCallback(0.6, start=0, stop=16, every=1, verbose=0)
+    train(model, [callback], epochs=18)
+    kept = np.array([entry["macs_kept"] for entry in callback.history])
+    assert 3 < len(kept) < 17
+    # But for the last event, which only has to save anything.
+    assert (kept[1:-1] <= 0.97 * kept[:-2]).all()
+
+
 def test_ranks_are_multiples():
     model = factorized(convnet())
     callback = dprp.RankPruningCallback(0.7, multiple_of=4, start=1, stop=1, verbose=0)
