@@ -213,6 +213,11 @@ def test_the_readme_has_the_main_results(everything):
     assert "truncated" not in text
 
 
+def test_the_readme_has_cifar10_alone(report):
+    report.write([make_row("r20-dense"), make_row("r20-100", dataset="cifar100")])
+    assert report.readme.read_text().count("| dense |") == 1
+
+
 def test_the_readme_tells_of_few_images(report):
     few = {"fraction": 0.1, "images": 5000}
     rows = [
