@@ -24,6 +24,12 @@ def machine(environment):
     return f"{hardware['gpu']}; {processor}" if hardware["gpu"] else processor
 
 
+def compiler_flags(environment):
+    """What JAX's compiler had been told, where that was written down."""
+    flags = environment.get("xla_flags")
+    return "not recorded" if flags is None else f"`{flags}`" if flags else "none"
+
+
 def with_table(text, name, script, new):
     """A text with something new between the comments around a table.
 

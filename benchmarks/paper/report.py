@@ -4,9 +4,9 @@
     python benchmarks/paper/report.py --check
 
 All of it comes out of `results.jsonl`. `--check` writes nothing, and fails if the pages
-are not what the rows give. Words are in `texts`: what the results say in `notes.md`, by
-the headings of their page, and all of `method.md`. A number in them is written as
-`prose.py` says, so that it is checked.
+or the figures are not what the rows give. Words are in `texts`: what the results say in
+`notes.md`, by the headings of their page, and all of `method.md`. A number in them is
+written as `prose.py` says, so that it is checked.
 """
 
 import argparse

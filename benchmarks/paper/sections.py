@@ -11,7 +11,6 @@ import layer_figures
 import tables
 from experiments import HERE
 from summaries import (
-    METHODS,
     TAUGHT,
     ablation_group,
     ablation_order,
@@ -164,7 +163,7 @@ def ablation(page, experiments):
     switched = [
         each
         for each in sorted(every, key=ablation_order)
-        if each not in dense and ablation_group(each) not in ("compression", "decay")
+        if ablation_group(each) not in ("dense", "compression", "decay")
     ]
     if penalties:
         page.add(
@@ -197,10 +196,10 @@ def ablation(page, experiments):
 def trade_off(page, experiments):
     """Speed against accuracy."""
     pool = experiments["main"]
-    shown = of_methods(pool, *METHODS)
-    if all(each["method"] == "dense" for each in shown):
+    smaller = {each.network for each in pool if each["method"] != "dense"}
+    if not smaller:
         return False
-    page.add(tables.trade_off_table(shown, pool))
+    page.add(tables.trade_off_table(pool, pool))
     page.add(
         "Latency is LiteRT's on one thread, of one seed's file: the median of ten "
         "medians, as every file is loaded ten times. In brackets stands the ratio to "
@@ -210,8 +209,7 @@ def trade_off(page, experiments):
         "the standard deviation over the seeds; what falls far below dense is in the "
         "table only."
     )
-    smaller = {each.network for each in shown if each["method"] != "dense"}
-    drawn = [each for each in shown if each.network in smaller]
+    drawn = [each for each in pool if each.network in smaller]
     page.figures_of(
         "accuracy-by-macs",
         "Test accuracy against MACs kept",

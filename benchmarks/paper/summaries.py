@@ -31,7 +31,6 @@ METHOD_NAMES = {
     "truncated": "truncated SVD",
     "magnitude": "magnitude pruning",
 }
-METHODS = tuple(METHOD_NAMES)
 TAUGHT = ("dense-distilled", "distilled")
 
 
@@ -146,7 +145,7 @@ def order(experiment):
     return (
         place(experiment["model"], MODELS),
         experiment["dataset"],
-        place(experiment["method"], METHODS),
+        place(experiment["method"], tuple(METHOD_NAMES)),
         experiment["epochs"],
         -experiment.mean("macs_kept"),
         experiment.name,

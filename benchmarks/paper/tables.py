@@ -17,7 +17,7 @@ from cells import (
     spread,
     training_accuracy,
 )
-from report_parts import machine, software, table
+from report_parts import compiler_flags, machine, software, table
 from summaries import dense_of, place, time_ratio
 
 
@@ -133,7 +133,7 @@ def trade_off_table(experiments, pool):
             [
                 f"`{each.name}`",
                 method_name(each),
-                str(len(each.seeds)),
+                seeds(each),
                 str(each["epochs"]),
                 spread(each, "accuracy"),
                 change_cell(each, pool),
@@ -220,7 +220,7 @@ def machine_table(experiments):
             what,
             machine(environment),
             backend,
-            flags_cell(environment),
+            compiler_flags(environment),
             software(environment),
         )
         for each in experiments
@@ -230,12 +230,6 @@ def machine_table(experiments):
         ("what", "hardware", "backend", "`XLA_FLAGS`", "versions", "networks"),
         [[*what, str(count)] for what, count in sorted(counts.items(), reverse=True)],
     )
-
-
-def flags_cell(environment):
-    """What JAX's compiler had been told, where that was written down."""
-    flags = environment.get("xla_flags")
-    return "not recorded" if flags is None else f"`{flags}`" if flags else "none"
 
 
 def environments(experiment):

@@ -9,7 +9,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from report_parts import machine, software, table, write_or_check  # noqa: E402
+from report_parts import (  # noqa: E402
+    compiler_flags,
+    machine,
+    software,
+    table,
+    write_or_check,
+)
 
 # Epochs of the main results. The default schedule has as many events in them.
 LONG = 200
@@ -24,7 +30,7 @@ def total_line(name, results):
         machine(results),
         results["backend"],
         "yes" if dense["jit_compile"] else "no",
-        flags(results),
+        compiler_flags(results),
         f"{results['images']:,}",
         str(results["epochs"]),
         f"{dense['seconds']:,.0f}",
@@ -32,12 +38,6 @@ def total_line(name, results):
         f"{results['ratio']:.2f}",
         f"{stretched(results, LONG):.2f}",
     ]
-
-
-def flags(results):
-    """What JAX's compiler had been told."""
-    told = results.get("xla_flags")
-    return f"`{told}`" if told else ""
 
 
 def step_count(results):
@@ -101,10 +101,9 @@ def page():
         "ResNet-20 of the CIFAR-10 example, dense and then with DPRP at "
         f"{first['macs_kept']:.0%} of the MACs, in one process with nothing beside it; "
         f"batches of {first['batch']}, everything else as by default. "
-        "Compilation and "
-        "events are included. This measures it on another machine:\n\n"
-        "    KERAS_BACKEND=jax .venv/bin/python benchmarks/training_speed/run.py \\\n"
-        "        NAME --images 2500\n"
+        "Compilation and events are included. This measures it on another machine "
+        "(with `--images 50000` on a GPU):\n\n"
+        "    KERAS_BACKEND=jax .venv/bin/python benchmarks/training_speed/run.py NAME\n"
         "    .venv/bin/python benchmarks/training_speed/report.py\n\n"
         + table(totals, [total_line(*each) for each in every.items()])
         + "\n\nWhere the time goes, medians over epochs and events:\n\n"
@@ -112,7 +111,7 @@ def page():
         + "\n\n"
         "*All events* is their share of the training. An event compiles (with jit) "
         "or traces the training step anew, which takes as long however many steps "
-        "an epoch has and however many epochs the training; the ratio over 200 "
+        f"an epoch has and however many epochs the training; the ratio over {LONG} "
         "epochs is computed from the same parts. On a CPU an event costs a few "
         "steps, and steps get faster or stay as they are as ranks fall. On a GPU a "
         "network as small as this one has quick steps and many kernels to compile, "
