@@ -7,7 +7,8 @@ all test images.
     python examples/cifar10.py --data tfds --method dprp --epochs 100 --export
     KERAS_BACKEND=jax python examples/cifar10.py --data cifar10.npz --target 0.3
 
-A trained network given by `--teacher` teaches the new one beside the labels.
+A trained network given by `--teacher` teaches the new one beside the labels. With
+`--own-teacher` the network learns, from that epoch on, from what it was until then.
 
 An .npz holds `x_train`, `y_train`, `x_test`, `y_test`: uint8 images and labels. The
 report is about the test images; with `--validate` it is about a tenth of the training
@@ -27,6 +28,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 from resnet import STAGES, WEIGHT_DECAY, build
+from teachers import Distillation, OwnTeacher
 
 import keras_dprp as dprp
 
@@ -35,8 +37,6 @@ import keras_dprp as dprp
 BATCH = 250
 PEAK_LEARNING_RATE = 0.1
 SHIFT = 4  # pixels, at most, by which the training images are moved
-# With a teacher: how much of the loss is about its answers, and how soft these are.
-TEACHER_SHARE, TEMPERATURE = 0.5, 4.0
 OUT = Path(__file__).parent / "out" / "cifar10"
 
 
@@ -56,6 +56,9 @@ class Settings:
     validations: int = 20
     # Path of a trained network with the same inputs and outputs; "" for none.
     teacher: str = ""
+    # The epoch from which the network is taught by what it was then, while the learning
+    # rate starts anew; 0 for never. Ranks fall after it.
+    own_teacher: int = 0
     weight_decay: float = WEIGHT_DECAY
     # Arguments of `factorize` and `RankPruningCallback`.
     factorize: dict = dataclasses.field(default_factory=dict)
@@ -149,12 +152,14 @@ def train(settings, callbacks=(), pruning_class=dprp.RankPruningCallback):
     data = load(settings)
     keras.utils.set_random_seed(settings.seed)
     network, pruning = build_for(settings, data), None
+    teacher = teacher_for(settings, network)
     if settings.method == "dprp":
         # The stem's kernel is small, and all that follows sees through it.
         network = dprp.factorize(network, filters="stage", **settings.factorize)
-        pruning = pruning_class(**settings.pruning)
+        start = {"start": settings.own_teacher} if settings.own_teacher else {}
+        pruning = pruning_class(**{**start, **settings.pruning})
         callbacks = [pruning, *callbacks]
-    results = fit(network, settings, data, callbacks)
+    results = fit(network, settings, data, callbacks, teacher)
     results["ranks"] = [entry["ranks"] for entry in pruning.history] if pruning else []
     return network, results, data, pruning
 
@@ -168,10 +173,23 @@ def build_for(settings, data):
     )
 
 
-def fit(network, settings, data, callbacks):
+def teacher_for(settings, network):
+    """A layer with the teacher that the settings name, None if they name none."""
+    if settings.teacher:
+        return Distillation(keras.saving.load_model(settings.teacher, compile=False))
+    if settings.own_teacher:
+        return Distillation(keras.models.clone_model(network), share=0.0)
+    return None
+
+
+def fit(network, settings, data, callbacks, teacher=None):
     """Train a network on augmented images; a dict of results."""
     training, test = data
-    model = add_training_layers(network, settings)
+    model = add_training_layers(network, settings, teacher)
+    if settings.own_teacher:
+        # First of all: the callback that lowers ranks comes after it.
+        own = OwnTeacher(network, teacher, settings.own_teacher)
+        callbacks = [own, *callbacks]
     compile_for(model, len(training[1]), settings)
     start = time.perf_counter()
     history = model.fit(
@@ -206,40 +224,14 @@ def measure(network, model, test):
     }
 
 
-def add_training_layers(network, settings):
+def add_training_layers(network, settings, teacher=None):
     """The network behind augmentation and, if there is one, beside its teacher."""
     inputs = keras.Input(network.input_shape[1:])
     images = ShiftAndFlip(settings.seed)(inputs)
     logits = network(images)
-    if settings.teacher:
-        teacher = keras.saving.load_model(settings.teacher, compile=False)
-        logits = Distillation(teacher)(images, logits)
+    if teacher is not None:
+        logits = teacher(images, logits)
     return keras.Model(inputs, logits)
-
-
-class Distillation(layers.Layer):
-    """Draws the logits of a network towards those of a teacher, in training.
-
-    References:
-        [Distilling the knowledge in a neural network](
-        https://arxiv.org/abs/1503.02531)
-    """
-
-    def __init__(self, teacher, **kwargs):
-        super().__init__(**kwargs)
-        # Within a layer, so that it does not count as a part of the network.
-        self.teacher = teacher
-        self.teacher.trainable = False
-
-    def call(self, images, logits, training=False):
-        if training:
-            answers = self.teacher(images, training=False) / TEMPERATURE
-            wanted = ops.stop_gradient(ops.log_softmax(answers))
-            given = ops.log_softmax(logits / TEMPERATURE)
-            divergence = ops.sum(ops.exp(wanted) * (wanted - given), axis=-1)
-            # Its gradient shrinks with the square of the temperature.
-            self.add_loss(TEACHER_SHARE * TEMPERATURE**2 * ops.mean(divergence))
-        return logits
 
 
 def validated(epochs, validations):
@@ -250,19 +242,37 @@ def validated(epochs, validations):
 def compile_for(model, images, settings):
     """SGD with momentum; the learning rate rises for an epoch, then falls to zero."""
     steps = -(-images // BATCH)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        warmup_target=PEAK_LEARNING_RATE,
-        warmup_steps=steps,
-        decay_steps=max((settings.epochs - 1) * steps, 1),
-    )
+    schedule = cosine(settings.epochs - settings.own_teacher, steps)
+    if settings.own_teacher:
+        first = cosine(settings.own_teacher, steps)
+        schedule = OneAfterAnother(first, schedule, settings.own_teacher * steps)
     model.compile(
         keras.optimizers.SGD(schedule, 0.9, nesterov=True, global_clipnorm=5.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        loss_weights=1 - TEACHER_SHARE if settings.teacher else None,
         metrics=["accuracy"],
         steps_per_execution=min(steps, 10),
     )
+
+
+def cosine(epochs, steps):
+    """The learning rate of as many epochs, of as many steps each."""
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        warmup_target=PEAK_LEARNING_RATE,
+        warmup_steps=steps,
+        decay_steps=max((epochs - 1) * steps, 1),
+    )
+
+
+class OneAfterAnother(keras.optimizers.schedules.LearningRateSchedule):
+    """Two schedules, the second from its start after as many steps of the first."""
+
+    def __init__(self, first, second, steps):
+        self.first, self.second, self.steps = first, second, steps
+
+    def __call__(self, step):
+        after = self.second(ops.maximum(step - self.steps, 0))
+        return ops.where(step < self.steps, self.first(step), after)
 
 
 # Export
@@ -317,6 +327,9 @@ def parse_arguments():
     parser.add_argument("--fraction", type=float, default=1.0, help="of the images")
     parser.add_argument("--validate", action="store_true", help="leave the test alone")
     parser.add_argument("--teacher", default="", help="FILE.keras of a trained network")
+    parser.add_argument(
+        "--own-teacher", type=int, default=0, help="epoch to begin with it"
+    )
     parser.add_argument("--target", type=float, help="share to keep")
     parser.add_argument(
         "--metric", choices=("parameters", "macs"), default="parameters"

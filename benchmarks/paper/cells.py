@@ -18,7 +18,7 @@ DATASET_NAMES = {
     "imagenet": "ImageNet",
 }
 # Methods whose objective has a compression term.
-PRUNED = ("dprp", "distilled")
+PRUNED = ("dprp", "distilled", "own-teacher")
 FORMATS = ("float32", "int8")
 NOTHING = "—"
 

@@ -103,6 +103,9 @@ def trained_network(run, settings, out, callbacks):
 
 def origin(run, out, results):
     """What a row says of the run it builds on: its epochs are part of the effort."""
+    if run.get("own_teacher"):
+        dense = run.get("method") == "dense"
+        return {"method": "dense-own-teacher" if dense else "own-teacher"}
     if needed(run) is None:
         return {}
     other = row_of(needed(run), out, results)

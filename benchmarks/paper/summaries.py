@@ -16,6 +16,7 @@ SHARED = (
     "source",
     "teacher",
     "teacher_seed",
+    "own_teacher",
     "weight_decay",
 )
 # Of rows that are older than the setting.
@@ -27,6 +28,8 @@ METHOD_NAMES = {
     "dprp": "DPRP",
     "dense-distilled": "dense with a teacher",
     "distilled": "DPRP with a teacher",
+    "dense-own-teacher": "dense, its own teacher",
+    "own-teacher": "DPRP, its own teacher",
     "finetuned": "truncated SVD, fine-tuned",
     "truncated": "truncated SVD",
     "magnitude": "magnitude pruning",
