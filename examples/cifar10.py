@@ -27,6 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from keras import layers, ops
+from learning_rates import OneAfterAnother, cosine
 from resnet import STAGES, WEIGHT_DECAY, build
 from teachers import Distillation, OwnTeacher
 
@@ -35,7 +36,6 @@ import keras_dprp as dprp
 # Divides 50,000 and 45,000: a smaller last batch would be one more program to compile,
 # again after every event.
 BATCH = 250
-PEAK_LEARNING_RATE = 0.1
 SHIFT = 4  # pixels, at most, by which the training images are moved
 OUT = Path(__file__).parent / "out" / "cifar10"
 
@@ -240,7 +240,7 @@ def validated(epochs, validations):
 
 
 def compile_for(model, images, settings):
-    """SGD with momentum; the learning rate rises for an epoch, then falls to zero."""
+    """SGD with momentum; the learning rate falls to zero, twice with an own teacher."""
     steps = -(-images // BATCH)
     schedule = cosine(settings.epochs - settings.own_teacher, steps)
     if settings.own_teacher:
@@ -252,27 +252,6 @@ def compile_for(model, images, settings):
         metrics=["accuracy"],
         steps_per_execution=min(steps, 10),
     )
-
-
-def cosine(epochs, steps):
-    """The learning rate of as many epochs, of as many steps each."""
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        warmup_target=PEAK_LEARNING_RATE,
-        warmup_steps=steps,
-        decay_steps=max((epochs - 1) * steps, 1),
-    )
-
-
-class OneAfterAnother(keras.optimizers.schedules.LearningRateSchedule):
-    """Two schedules, the second from its start after as many steps of the first."""
-
-    def __init__(self, first, second, steps):
-        self.first, self.second, self.steps = first, second, steps
-
-    def __call__(self, step):
-        after = self.second(ops.maximum(step - self.steps, 0))
-        return ops.where(step < self.steps, self.first(step), after)
 
 
 # Export
@@ -326,10 +305,11 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fraction", type=float, default=1.0, help="of the images")
     parser.add_argument("--validate", action="store_true", help="leave the test alone")
-    parser.add_argument("--teacher", default="", help="FILE.keras of a trained network")
-    parser.add_argument(
-        "--own-teacher", type=int, default=0, help="epoch to begin with it"
+    teachers = parser.add_mutually_exclusive_group()
+    teachers.add_argument(
+        "--teacher", default="", help="FILE.keras of a trained network"
     )
+    teachers.add_argument("--own-teacher", type=int, default=0, metavar="EPOCH")
     parser.add_argument("--target", type=float, help="share to keep")
     parser.add_argument(
         "--metric", choices=("parameters", "macs"), default="parameters"
@@ -342,6 +322,11 @@ def parse_arguments():
         parser.error(f"--fraction must be in (0, 1]. Received: {options['fraction']}")
     if options["epochs"] < 1:
         parser.error(f"--epochs must be 1 or more. Received: {options['epochs']}")
+    if not 0 <= options["own_teacher"] < options["epochs"]:
+        parser.error(
+            f"--own-teacher must be in [0, {options['epochs']}), the epochs. "
+            f"Received: {options['own_teacher']}"
+        )
     options["pruning"] = {name: options.pop(name) for name in ("target", "metric")}
     target = options["pruning"]["target"]
     if target is not None and (options["method"] == "dense" or not 0 < target <= 1):

@@ -144,6 +144,8 @@ def test_the_whole_line(data, tmp_path):
         (["--target=2"], "--target must be in (0, 1]"),
         (["--target=0.5", "--method=dense"], "goes with --method dprp"),
         (["--model=resnet21"], "invalid choice: 'resnet21'"),
+        (["--own-teacher=9", "--epochs=9"], "--own-teacher must be in [0, 9)"),
+        (["--own-teacher=5", "--teacher=x.keras"], "not allowed with argument"),
     ],
 )
 def test_bad_options(options, match, data, tmp_path):
