@@ -2,8 +2,8 @@
 
     KERAS_BACKEND=jax python benchmarks/training_speed/pairs.py jax-gpu
 
-For a GPU. Steps of a few equal layers, ReLU between them, with both ways to apply the factors and
-with stock layers. Needs the JAX backend. Writes `results/pairs/NAME.json`.
+For a GPU. Steps of a few equal layers, ReLU between them, with both ways to apply the
+factors and with stock layers. Needs the JAX backend. Writes `results/pairs/NAME.json`.
 """
 
 import argparse
