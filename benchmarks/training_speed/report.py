@@ -84,8 +84,49 @@ def parts_line(name, results):
     ]
 
 
+def pair_lines(results):
+    """Both ways to apply the factors of a layer, rank by rank, against dense."""
+    return [
+        [
+            f"{row['size']} x {row['size']}",
+            str(row["channels"]),
+            f"{row['dense_ms']:.2f}",
+            str(row["rank"]),
+            f"{row['macs_share']:.1%}",
+            f"{row['merged']:.2f}",
+            f"{row['pair']:.2f}",
+        ]
+        for row in results["rows"]
+    ]
+
+
+def pair_section(results):
+    """Which layers train faster with two convolutions, in Markdown."""
+    headings = ["maps", "channels", "dense step, ms", "rank", "MACs of the pair"]
+    headings += ["merged kernel, ratio to dense", "pair, ratio to dense"]
+    return (
+        "## Two convolutions, or one with the merged kernel\n\n"
+        f"Training steps of {results['depth']} equal 3 x 3 layers with ReLU between "
+        f"them, batches of {results['batch']}, float32, without penalties, by "
+        "[`pairs.py`](../benchmarks/training_speed/pairs.py):\n\n"
+        + table(headings, pair_lines(results))
+        + "\n\n"
+        "With few channels the merged kernel is faster: a pair writes and reads one "
+        "more map, and saves arithmetic that costs little here. From 128 channels on "
+        "merging takes its time, and the pair is as fast or faster at every rank; at "
+        "an eighth of the MACs it beats the dense layer too. So on an accelerator a "
+        "layer trains as a pair if its dense kernel has the numbers of 3 x 3 with 128 "
+        "channels or more, and the pair at most half of the MACs. What that is worth "
+        "in a whole training is not measured; `jax-gpu` and `jax-gpu-no-triton` above "
+        "have no such layer.\n\n"
+        f"Machine: {machine(results)}; `XLA_FLAGS` {compiler_flags(results)}; "
+        f"{software(results)}.\n"
+    )
+
+
 def page():
     """The whole page."""
+    pairs = json.loads((HERE / "results" / "pairs" / "jax-gpu.json").read_text())
     paths = sorted((HERE / "results").glob("*.json"))
     every = {path.stem: json.loads(path.read_text()) for path in paths}
     totals = ["run", "machine", "backend", "jit", "`XLA_FLAGS`", "images", "epochs"]
@@ -116,12 +157,12 @@ def page():
         "steps, and steps get faster or stay as they are as ranks fall. On a GPU a "
         "network as small as this one has quick steps and many kernels to compile, "
         "so that events are most of these trainings, and a step takes a tenth "
-        "longer than a dense one even after the last event: there the factors are "
-        "always merged into the dense kernel.\n\n"
+        "longer than a dense one even after the last event: there the factors of so "
+        "small layers are always merged into the dense kernel.\n\n"
         "The TensorFlow run was bound to one core (`taskset`), as on two it often "
         "ran both threads on one; the runs on a GPU to eight. Of `XLA_FLAGS`, see "
         "[Troubleshooting](troubleshooting.md#training-got-slower).\n\n"
-        f"Versions: {versions}.\n"
+        f"Versions: {versions}.\n\n" + pair_section(pairs)
     )
 
 

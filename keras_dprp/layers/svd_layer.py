@@ -16,8 +16,10 @@ from keras_dprp.layers.spectral_initializer import SpectralInitializer
 
 # Below this share of the dense multiply-accumulates two convolutions beat one with
 # the merged kernel in training; above it the extra activation costs more than it saves.
-# On an accelerator it always does: arithmetic is cheap there, memory traffic is not.
 PAIR_PAYS_BELOW = 0.5
+# On an accelerator, where arithmetic is cheap and memory traffic is not, they only do
+# in place of a kernel of so many numbers, which is dear to merge (training_time.md).
+LARGE_KERNEL = 3 * 3 * 128 * 128
 
 
 class SVDLayer(PenalizedLayer):
@@ -245,7 +247,9 @@ class SVDLayer(PenalizedLayer):
 
     def trains_as_pair(self):
         """Whether the forward pass in training uses both factors, or their product."""
-        return not _on_accelerator() and self._pair_share() <= PAIR_PAYS_BELOW
+        if _on_accelerator() and self.dense_parameters() < LARGE_KERNEL:
+            return False
+        return self._pair_share() <= PAIR_PAYS_BELOW
 
     def _pair_share(self, rank=None):
         shape = self.built_input_shape

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 import keras_dprp
+from keras_dprp.layers import svd_layer
 
 SIZES = (7, 6)
 
@@ -149,6 +150,24 @@ def test_both_forms_of_dense(rank, as_pair):
     layer.build(inputs.shape)
     assert layer.trains_as_pair() is as_pair
     assert_drop_in(layer, inputs)
+
+
+@pytest.fixture
+def accelerator(monkeypatch):
+    """A machine that says it has one."""
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
+    svd_layer._on_accelerator.cache_clear()
+    yield
+    svd_layer._on_accelerator.cache_clear()
+
+
+@pytest.mark.parametrize("channels, as_pair", [(64, False), (128, True)])
+def test_on_an_accelerator_only_large_kernels_are_not_merged(
+    channels, as_pair, accelerator
+):
+    layer = keras_dprp.SVDConv2D(channels, 3, padding="same", rank=8)
+    layer.build((None, *SIZES, channels))
+    assert layer.trains_as_pair() is as_pair
 
 
 TWINS = [
