@@ -11,6 +11,7 @@ import layer_figures
 import tables
 from experiments import HERE
 from summaries import (
+    ALONE,
     TAUGHT,
     ablation_group,
     ablation_order,
@@ -80,7 +81,7 @@ def machines(page, experiments):
 def main_results(page, experiments):
     """Dense and DPRP, with and without a teacher, and their exported files."""
     pool = experiments["main"]
-    shown, taught = of_methods(pool, "dense", "dprp"), of_methods(pool, *TAUGHT)
+    shown, taught = of_methods(pool, *ALONE), of_methods(pool, *TAUGHT)
     if shown:
         page.add(tables.accuracy_table(shown, pool))
     if taught:
@@ -102,7 +103,9 @@ def main_results(page, experiments):
 def published(page, experiments):
     """What others published, and what is not the same there."""
     pool = experiments["main"]
-    ours = [each for each in of_methods(pool, "dprp") if dense_of(each, pool)]
+    ours = [
+        each for each in of_methods(pool, "dprp", "own-teacher") if dense_of(each, pool)
+    ]
     if not ours:
         return False
     theirs = json.loads((HERE / "published.json").read_text())
@@ -228,7 +231,7 @@ def trade_off(page, experiments):
 
 def rank_analysis(page, experiments):
     """Ranks and singular values of every layer."""
-    shown = of_methods(experiments["main"], "dense", "dprp")
+    shown = of_methods(experiments["main"], *ALONE)
     ranked = [each for each in shown if any(each.values("ranks"))]
     if not ranked:
         return False
@@ -274,7 +277,7 @@ def limited(page, experiments):
 def training_time(page, experiments):
     """What a training takes."""
     pool = experiments["main"]
-    shown = of_methods(pool, "dense", "dprp")
+    shown = of_methods(pool, *ALONE)
     shown = [each for each in shown if each.values("seconds")]
     if not shown:
         return False

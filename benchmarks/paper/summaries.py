@@ -26,14 +26,16 @@ MODELS = ("resnet20", "resnet32", "resnet56", "resnet18")
 METHOD_NAMES = {
     "dense": "dense",
     "dprp": "DPRP",
-    "dense-distilled": "dense with a teacher",
-    "distilled": "DPRP with a teacher",
     "dense-own-teacher": "dense, its own teacher",
     "own-teacher": "DPRP, its own teacher",
+    "dense-distilled": "dense with a teacher",
+    "distilled": "DPRP with a teacher",
     "finetuned": "truncated SVD, fine-tuned",
     "truncated": "truncated SVD",
     "magnitude": "magnitude pruning",
 }
+# What had no other network than itself.
+ALONE = ("dense", "dprp", "dense-own-teacher", "own-teacher")
 TAUGHT = ("dense-distilled", "distilled")
 
 

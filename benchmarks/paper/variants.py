@@ -1,5 +1,7 @@
 """DPRP with one of its parts taken out or done otherwise, for the ablation."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
@@ -111,9 +113,50 @@ class StopsWhenReady(dprp.RankPruningCallback):
         )
 
 
+# Of the largest step that a direction can make in a kernel; below this share directions
+# are slowed down, or a value near zero would let its columns jump.
+DAMPING = 1e-3
+
+
+class WithDenseSteps(dprp.RankPruningCallback):
+    """Steps of U and V move a product as they would move a dense kernel.
+
+    The gradient of a column of U holds its singular value, and so does what a step of
+    it does to the product: large directions learn fast and small ones hardly. Here
+    every column's gradient is divided by that square.
+
+    References:
+        [Accelerating ill-conditioned low-rank matrix estimation via scaled gradient
+        descent](https://arxiv.org/abs/2005.08898)
+    """
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        for layer in self.layers:
+            layer.factors = functools.partial(factors_of_dense_steps, layer)
+
+
+def factors_of_dense_steps(layer):
+    """U, s and V, with gradients of U and V that are scaled."""
+    U, s, V = type(layer).factors(layer)
+    of_U, of_V = (
+        ops.square(s) * ops.sum(ops.square(other), axis=-2) for other in (V, U)
+    )
+    return scaled_gradient(U, of_U), s, scaled_gradient(V, of_V)
+
+
+def scaled_gradient(factor, lengths):
+    """The factor; its gradient over twice the lengths, as both factors share a step."""
+    lengths = ops.stop_gradient(lengths)
+    damped = lengths + DAMPING * ops.max(lengths, axis=-1, keepdims=True)
+    fixed = ops.stop_gradient(factor)
+    return fixed + (factor - fixed) / (2 * damped)[..., None, :]
+
+
 CLASSES = {
     None: dprp.RankPruningCallback,
     "no-exact-svd": WithoutExactSVD,
+    "dense-steps": WithDenseSteps,
     "uniform-ranks": WithUniformRanks,
     "stops-when-ready": StopsWhenReady,
 }

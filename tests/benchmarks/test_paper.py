@@ -134,6 +134,9 @@ def test_a_teacher_may_be_a_committed_network(folder, paper):
         settings = {**taught, "teacher_seed": 1, "method": method}
         row = origin(settings, folder, committed)
         assert (row["method"], row["teacher_epochs"]) == (known_as, 200)
+    for method, known_as in (("dense", "dense-own-teacher"), ("dprp", "own-teacher")):
+        alone = {"experiment": "alone", "own_teacher": 4, "method": method}
+        assert origin(alone, folder, committed) == {"method": known_as}
     # One that was trained here comes first.
     (folder / f"{name}.keras").touch()
     assert experiments.network_of(name, folder) == folder / f"{name}.keras"

@@ -83,6 +83,7 @@ EVERYTHING = [
     make_row("r20-cut", kept=0.5, method="truncated", accuracy=0.3),
     make_row("r20-taught", kept=0.5, method="distilled"),
     make_row("r20-dense-taught", method="dense-distilled"),
+    make_row("r20-own", kept=0.5, method="own-teacher", own_teacher=2),
     held_out("ablation-dense", 0.91),
     *(
         held_out(
@@ -275,6 +276,8 @@ def test_an_own_table_for_what_had_a_teacher(everything):
     for name in ("r20-taught", "r20-dense-taught"):
         assert not cells(without, name)
         assert cells(apart, name)
+    # No other network's epochs are to be counted.
+    assert cells(without, "r20-own")
 
 
 def test_a_change_is_over_the_seeds_that_both_have(report):

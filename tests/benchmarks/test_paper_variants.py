@@ -87,3 +87,34 @@ def test_compression_stops_where_the_target_costs_little(paper, ratio, acts):
     assert warm_up == free == [0, 0, 0]
     assert all(all(structure) for *structure, _ in pruning)
     assert [bool(compression) for *_, compression in pruning] == [acts, acts]
+
+
+def test_dense_steps_move_the_kernel_as_a_dense_one(paper, monkeypatch):
+    import variants
+
+    monkeypatch.setattr(variants, "DAMPING", 0.0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 5)).astype("float32")
+    y = rng.normal(size=(8, 4)).astype("float32")
+    stock = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4)])
+    model = dprp.factorize(stock, structure=None, compression=None)
+    (layer,) = model.layers
+    U, _, V = (ops.convert_to_numpy(factor) for factor in layer.factors())
+    start = ops.convert_to_numpy(layer.kernel)
+    rate = 1e-3
+    kernels = {}
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            layer = self.model.layers[-1]
+            kernels.setdefault(self.model, ops.convert_to_numpy(layer.kernel))
+
+    # Ranks fall once the first step, which is what is looked at, is done.
+    pruning = variants.WithDenseSteps(0.9, start=1, stop=1, verbose=0)
+    for each, callbacks in ((stock, [Watch()]), (model, [pruning, Watch()])):
+        each.compile(keras.optimizers.SGD(rate), "mse")
+        each.fit(x, y, batch_size=8, epochs=3, verbose=0, callbacks=callbacks)
+    dense, ours = ((kernels[each] - start) / rate for each in (stock, model))
+    # What s does comes on top.
+    along = U @ np.diag(np.diag(U.T @ dense @ V)) @ V.T
+    np.testing.assert_allclose(ours, dense + along, atol=2e-2)
