@@ -1,5 +1,6 @@
 """DPRP with one of its parts taken out or done otherwise, for the ablation."""
 
+import dataclasses
 import functools
 
 import keras
@@ -133,30 +134,106 @@ class WithDenseSteps(dprp.RankPruningCallback):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         for layer in self.layers:
-            layer.factors = functools.partial(factors_of_dense_steps, layer)
+            take_dense_steps(layer, were_scaled=True)
+
+
+def take_dense_steps(layer, were_scaled):
+    """Scale the gradients of a layer, and with them its optimizer's slots at events."""
+    layer.factors = functools.partial(factors_of_dense_steps, layer)
+    layer.changes = functools.partial(changes_of_dense_steps, layer, were_scaled)
 
 
 def factors_of_dense_steps(layer):
     """U, s and V, with gradients of U and V that are scaled."""
     U, s, V = type(layer).factors(layer)
-    of_U, of_V = (
-        ops.square(s) * ops.sum(ops.square(other), axis=-2) for other in (V, U)
-    )
+    of_U, of_V = step_lengths(U, s, V)
     return scaled_gradient(U, of_U), s, scaled_gradient(V, of_V)
 
 
+def changes_of_dense_steps(layer, were_scaled, decomposition):
+    """What becomes of U, s and V, whose slots hold scaled gradients afterwards."""
+    changes = type(layer).changes(layer, decomposition)
+    old = step_lengths(*type(layer).factors(layer)) if were_scaled else (1.0, 1.0)
+    new = step_lengths(decomposition.U, decomposition.s, decomposition.V)
+    # The next event finds them scaled.
+    layer.changes = functools.partial(changes_of_dense_steps, layer, True)
+    for place, before, after in zip((0, 2), old, new, strict=True):
+        change = changes[place]
+        ratio = np.reshape(before, (-1, 1)) / ops.convert_to_numpy(after)
+        changes[place] = dataclasses.replace(
+            change, gradient_map=change.gradient_map * ratio
+        )
+    return changes
+
+
+def step_lengths(U, s, V):
+    """How far equal steps of every column of U, and of V, move the product, damped.
+
+    Twice that, as both of them take the step that is meant.
+    """
+    both = (ops.square(s) * ops.sum(ops.square(other), axis=-2) for other in (V, U))
+    return tuple(2 * (each + DAMPING * ops.max(each)) for each in both)
+
+
 def scaled_gradient(factor, lengths):
-    """The factor; its gradient over twice the lengths, as both factors share a step."""
-    lengths = ops.stop_gradient(lengths)
-    damped = lengths + DAMPING * ops.max(lengths, axis=-1, keepdims=True)
+    """The factor, with its gradient over the lengths."""
     fixed = ops.stop_gradient(factor)
-    return fixed + (factor - fixed) / (2 * damped)[..., None, :]
+    return fixed + (factor - fixed) / ops.stop_gradient(lengths)
+
+
+class WithDenseWarmUp(dprp.RankPruningCallback):
+    """Until ranks fall, one factor is the kernel itself, and the others are fixed."""
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        for layer in self.layers:
+            hold_kernel(layer)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if not self.epoch_logs or epoch == self.schedule.start:
+            for layer in self.layers:
+                self._learn(layer, epoch < self.schedule.start)
+        super().on_epoch_begin(epoch, logs)
+
+    def _learn(self, layer, warms_up):
+        factors = kernel_alone if warms_up else type(layer).factors
+        layer.factors = functools.partial(factors, layer)
+
+
+class WithDenseWarmUpAndSteps(WithDenseWarmUp):
+    """Both: as a dense network before ranks fall, and as far as it goes afterwards."""
+
+    def _learn(self, layer, warms_up):
+        super()._learn(layer, warms_up)
+        if not warms_up:
+            # Without logs of this `fit` it goes on with what was scaled before.
+            take_dense_steps(layer, were_scaled=not self.epoch_logs)
+
+
+def hold_kernel(layer):
+    """Write the kernel as itself times the identity, from the longer side of it."""
+    U, s, V = (ops.convert_to_numpy(factor) for factor in layer.factors())
+    product, one = (U * s) @ V.T, np.eye(len(s))
+    tall = len(U) >= len(V)
+    layer.U.assign(product if tall else one)
+    layer.V.assign(one if tall else product.T)
+    layer.s.assign(np.ones_like(s))
+
+
+def kernel_alone(layer):
+    """U, s and V of `hold_kernel`, of which only the kernel learns."""
+    U, s, V = type(layer).factors(layer)
+    if U.shape[0] >= V.shape[0]:
+        return U, ops.stop_gradient(s), ops.stop_gradient(V)
+    return ops.stop_gradient(U), ops.stop_gradient(s), V
 
 
 CLASSES = {
     None: dprp.RankPruningCallback,
     "no-exact-svd": WithoutExactSVD,
     "dense-steps": WithDenseSteps,
+    "dense-warm-up": WithDenseWarmUp,
+    "dense-warm-up-and-steps": WithDenseWarmUpAndSteps,
     "uniform-ranks": WithUniformRanks,
     "stops-when-ready": StopsWhenReady,
 }

@@ -94,9 +94,9 @@ def test_dense_steps_move_the_kernel_as_a_dense_one(paper, monkeypatch):
 
     monkeypatch.setattr(variants, "DAMPING", 0.0)
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(8, 5)).astype("float32")
+    x = rng.normal(size=(8, 4)).astype("float32")
     y = rng.normal(size=(8, 4)).astype("float32")
-    stock = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4)])
+    stock = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
     model = dprp.factorize(stock, structure=None, compression=None)
     (layer,) = model.layers
     U, _, V = (ops.convert_to_numpy(factor) for factor in layer.factors())
@@ -118,3 +118,31 @@ def test_dense_steps_move_the_kernel_as_a_dense_one(paper, monkeypatch):
     # What s does comes on top.
     along = U @ np.diag(np.diag(U.T @ dense @ V)) @ V.T
     np.testing.assert_allclose(ours, dense + along, atol=2e-2)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="The trainings of the paper run on JAX."
+)
+@pytest.mark.parametrize("name", ["WithDenseWarmUp", "WithDenseWarmUpAndSteps"])
+@pytest.mark.parametrize("units", [2, 8])
+def test_a_dense_warm_up_is_the_training_of_a_dense_network(name, units, paper):
+    import variants
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 5)).astype("float32")
+    y = rng.normal(size=(40, units)).astype("float32")
+    stock = keras.Sequential([keras.Input((5,)), keras.layers.Dense(units)])
+    model = dprp.factorize(stock)
+    losses = {}
+    pruning = getattr(variants, name)(0.95, start=2, stop=2, verbose=0)
+    for each, callbacks in ((stock, []), (model, [pruning])):
+        each.compile(keras.optimizers.SGD(0.03, 0.9), "mse")
+        fitted = each.fit(
+            x, y, 10, epochs=4, verbose=0, shuffle=False, callbacks=callbacks
+        )
+        losses[each] = fitted.history["loss"]
+    # Penalties are in the loss from the third epoch on.
+    np.testing.assert_allclose(losses[model][:2], losses[stock][:2], rtol=1e-5)
+    (layer,) = model.layers
+    assert layer.rank < layer.full_rank
+    assert losses[model][3] < losses[model][0]
