@@ -105,7 +105,7 @@ def shown_range(experiments, keys):
 
 def accuracy_by_macs(experiments):
     """Test accuracy against the share of the MACs, one curve a method."""
-    figure, axes = blank()
+    figure, axes = blank(9.0, 4.8)  # Two columns of the legend need the width.
     methods(axes, experiments, macs_kept, of_row)
     axes.set_xlabel("MACs kept (% of the dense network's)")
     axes.set_ylabel("test accuracy (%)")

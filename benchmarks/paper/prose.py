@@ -5,6 +5,7 @@ the space may be the end of a line.
 """
 
 import re
+import statistics
 
 from cells import NOTHING, latency, points, spread, training_accuracy
 from summaries import dense_of, final_ranks, initial_ranks
@@ -58,9 +59,20 @@ def weak_values(experiment):
     return f"{weak / kept:.0%}" if kept else NOTHING
 
 
+def halfway(experiment):
+    """Accuracy at the first of two validations, which is after half of the epochs."""
+    every = experiment.values("history", "val_accuracy")
+    first = [each[0] for each in every if len(each) == 2]
+    if not first:
+        return NOTHING
+    mean = f"{statistics.fmean(first):.2%}"
+    return f"{mean} ± {100 * statistics.stdev(first):.2f}" if len(first) > 1 else mean
+
+
 # By the word in front of the experiment's name: of it and of the dense one beside it.
 FIGURES = {
     "accuracy": lambda each, dense: spread(each, each.measured),
+    "halfway_accuracy": lambda each, dense: halfway(each),
     "training_accuracy": lambda each, dense: training_accuracy(each),
     "change": change,
     "epochs": lambda each, dense: str(each["epochs"]),

@@ -44,9 +44,9 @@ def remake(page, experiments):
     page.add(
         "One network of each kind is in "
         "[`benchmarks/paper/models`](../benchmarks/paper/models), folded and without "
-        "its optimizer; of ResNet-18, for its size, only the pruned one and as a "
-        "float16 file. This measures their accuracy on the test images again, on a "
-        "CPU:"
+        "its optimizer; ResNet-32 and -18, for their size, as float16 files, of the "
+        "latter only the pruned one. This measures their accuracy on the test images "
+        "again, on a CPU:"
     )
     page.add("    .venv/bin/python benchmarks/paper/evaluate.py --data cifar10.npz")
     page.add(
