@@ -27,7 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from keras import layers, ops
-from learning_rates import OneAfterAnother, cosine
+from learning_rates import PEAK, OneAfterAnother, cosine
 from resnet import STAGES, WEIGHT_DECAY, build
 from teachers import Distillation, OwnTeacher
 
@@ -60,6 +60,7 @@ class Settings:
     # rate starts anew; 0 for never. Ranks fall after it.
     own_teacher: int = 0
     weight_decay: float = WEIGHT_DECAY
+    learning_rate: float = PEAK
     # Arguments of `factorize` and `RankPruningCallback`.
     factorize: dict = dataclasses.field(default_factory=dict)
     pruning: dict = dataclasses.field(default_factory=dict)
@@ -242,9 +243,10 @@ def validated(epochs, validations):
 def compile_for(model, images, settings):
     """SGD with momentum; the learning rate falls to zero, twice with an own teacher."""
     steps = -(-images // BATCH)
-    schedule = cosine(settings.epochs - settings.own_teacher, steps)
+    peak = settings.learning_rate
+    schedule = cosine(peak, settings.epochs - settings.own_teacher, steps)
     if settings.own_teacher:
-        first = cosine(settings.own_teacher, steps)
+        first = cosine(peak, settings.own_teacher, steps)
         schedule = OneAfterAnother(first, schedule, settings.own_teacher * steps)
     model.compile(
         keras.optimizers.SGD(schedule, 0.9, nesterov=True, global_clipnorm=5.0),

@@ -6,11 +6,11 @@ from keras.optimizers import schedules
 PEAK = 0.1
 
 
-def cosine(epochs, steps):
+def cosine(peak, epochs, steps):
     """Rises for an epoch of so many steps, then falls to zero, in so many epochs."""
     return schedules.CosineDecay(
         initial_learning_rate=0.0,
-        warmup_target=PEAK,
+        warmup_target=peak,
         warmup_steps=steps,
         decay_steps=max((epochs - 1) * steps, 1),
     )

@@ -18,9 +18,10 @@ SHARED = (
     "teacher_seed",
     "own_teacher",
     "weight_decay",
+    "learning_rate",
 )
 # Of rows that are older than the setting.
-FORMER_WEIGHT_DECAY = 5e-4
+FORMER = {"weight_decay": 5e-4, "learning_rate": 0.1}
 # In the order of tables and legends.
 MODELS = ("resnet20", "resnet32", "resnet56", "resnet18")
 METHOD_NAMES = {
@@ -130,7 +131,7 @@ def experiments_of(rows, latency):
     """
     groups: dict[str, list] = {}
     for row in rows:
-        row = {"weight_decay": FORMER_WEIGHT_DECAY, **timed(row)}
+        row = {**FORMER, **timed(row)}
         groups.setdefault(row["experiment"], []).append(row)
     experiments = [
         Experiment(name, group, latency.get(name)) for name, group in groups.items()
@@ -257,9 +258,10 @@ def dense_of(experiment, experiments):
     """The dense training to compare with: of as many epochs, or else the longest.
 
     None if the network was not trained dense on as many of the same images and with
-    the same weight decay.
+    the same weight decay and learning rate.
     """
     shared = ("model", "dataset", "fraction", "validate", "weight_decay")
+    shared += ("learning_rate",)
     alike = [
         each
         for each in of_methods(experiments, "dense")
