@@ -65,6 +65,21 @@ class Settings:
     factorize: dict = dataclasses.field(default_factory=dict)
     pruning: dict = dataclasses.field(default_factory=dict)
 
+    def __post_init__(self):
+        if self.teacher and self.own_teacher:
+            raise ValueError(
+                "Settings must have one teacher. Received: "
+                f"teacher={self.teacher!r}, own_teacher={self.own_teacher}"
+            )
+        start = self.pruning.get("start", self.own_teacher)
+        whole = self.factorize.get("rank") is None
+        if self.own_teacher and (start < self.own_teacher or not whole):
+            raise ValueError(
+                "Until it is its own teacher a network must have its full rank. "
+                f"Received: own_teacher={self.own_teacher}, "
+                f"factorize={self.factorize}, pruning={self.pruning}"
+            )
+
 
 # Data
 
@@ -157,8 +172,7 @@ def train(settings, callbacks=(), pruning_class=dprp.RankPruningCallback):
     if settings.method == "dprp":
         # The stem's kernel is small, and all that follows sees through it.
         network = dprp.factorize(network, filters="stage", **settings.factorize)
-        start = {"start": settings.own_teacher} if settings.own_teacher else {}
-        pruning = pruning_class(**{**start, **settings.pruning})
+        pruning = pruning_class(**{**phase(settings), **settings.pruning})
         callbacks = [pruning, *callbacks]
     results = fit(network, settings, data, callbacks, teacher)
     results["ranks"] = [entry["ranks"] for entry in pruning.history] if pruning else []
@@ -172,6 +186,14 @@ def build_for(settings, data):
     return build(
         settings.model, images.shape[1:], classes, images, settings.weight_decay
     )
+
+
+def phase(settings):
+    """When ranks fall: what a network is to learn from has to be whole."""
+    begin = settings.own_teacher
+    if not begin:
+        return {}
+    return {"start": begin, "stop": begin + round(0.4 * (settings.epochs - begin))}
 
 
 def teacher_for(settings, network):

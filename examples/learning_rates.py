@@ -7,7 +7,7 @@ PEAK = 0.1
 
 
 def cosine(peak, epochs, steps):
-    """Rises for an epoch of so many steps, then falls to zero, in so many epochs."""
+    """Rises to its peak in an epoch of so many steps, then falls to zero."""
     return schedules.CosineDecay(
         initial_learning_rate=0.0,
         warmup_target=peak,

@@ -9,7 +9,8 @@ from summaries import METHOD_NAMES, dense_of, latency_share, of_methods
 
 # Okabe and Ito's, which the colour-blind tell apart; each has its own marker too.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# One more than colors, so that it takes 56 curves until a look comes again.
+COLORS += ("#882255", "#999999")  # Of Paul Tol's, where these do not suffice.
+# One less than colors, so that it takes 72 curves until a look comes again.
 MARKERS = "osD^vPX*"
 # Points of accuracy below dense from which on nothing is in a figure: what collapses
 # would otherwise press everything else into one line.
@@ -45,13 +46,18 @@ def curve(axes, experiments, places, keys, label, **style):
         **style: Arguments of `errorbar`.
     """
     drawn = [
-        (place, 100 * each.mean(*keys(each)), 100 * (each.deviation(*keys(each)) or 0))
+        (place, 100 * each.mean(*keys(each)), error_bar(each.deviation(*keys(each))))
         for place, each in zip(places, experiments, strict=True)
         if place is not None and each.mean(*keys(each)) is not None
     ]
     if drawn:
         x, y, error = zip(*sorted(drawn), strict=True)
         axes.errorbar(x, y, error, label=label, linewidth=1.2, **style)
+
+
+def error_bar(deviation):
+    """Its length in points; none, where one of length zero would say no spread."""
+    return float("nan") if deviation is None else 100 * deviation
 
 
 def of_row(experiment):

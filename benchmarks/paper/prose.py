@@ -60,10 +60,13 @@ def weak_values(experiment):
 
 
 def halfway(experiment):
-    """Accuracy at the first of two validations, which is after half of the epochs."""
+    """Accuracy at the first of two validations, which is after half of the epochs.
+
+    Nothing if a row has not got two: an interrupted training may have lost one.
+    """
     every = experiment.values("history", "val_accuracy")
     first = [each[0] for each in every if len(each) == 2]
-    if not first:
+    if len(first) < len(experiment.rows):
         return NOTHING
     mean = f"{statistics.fmean(first):.2%}"
     return f"{mean} ± {100 * statistics.stdev(first):.2f}" if len(first) > 1 else mean

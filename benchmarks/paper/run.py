@@ -102,7 +102,7 @@ def trained_network(run, settings, out, callbacks):
 
 
 def origin(run, out, results):
-    """What a row says of the run it builds on: its epochs are part of the effort."""
+    """How a row names its method, and what it builds on: those epochs count too."""
     if run.get("own_teacher"):
         dense = run.get("method") == "dense"
         return {"method": "dense-own-teacher" if dense else "own-teacher"}

@@ -57,7 +57,7 @@ def remake(page, experiments):
         "one image, the whole network counted, every layer in the cheaper of its "
         "dense and its factorised form. A *change* is in points of accuracy, against "
         "the dense network of as many epochs or, where there is none, of the most, "
-        "with the same weight decay, over the seeds that both have."
+        "with the same weight decay and learning rate, over the seeds that both have."
     )
     return True
 
@@ -139,8 +139,8 @@ def published(page, experiments):
 
 def differing(ours):
     """Why a line of ours and a published one are not measured alike."""
-    lengths = ", ".join(map(str, sorted({each["epochs"] for each in ours})))
-    counts = ", ".join(map(str, sorted({len(each.seeds) for each in ours})))
+    lengths = " or ".join(map(str, sorted({each["epochs"] for each in ours})))
+    counts = " or ".join(map(str, sorted({len(each.seeds) for each in ours})))
     return (
         "The losses of the method are reconstructed from a summary of the paper; its "
         "equations, weights, thresholds and the cells of its tables were not at hand.",

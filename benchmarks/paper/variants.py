@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 import keras_dprp as dprp
-from keras_dprp import penalties
+from keras_dprp import penalties, resize
 from keras_dprp.decomposition import Decomposition
 
 
@@ -192,22 +192,25 @@ class WithDenseWarmUp(dprp.RankPruningCallback):
     def on_epoch_begin(self, epoch, logs=None):
         if not self.epoch_logs or epoch == self.schedule.start:
             for layer in self.layers:
-                self._learn(layer, epoch < self.schedule.start)
+                self._learn(layer, epoch)
         super().on_epoch_begin(epoch, logs)
 
-    def _learn(self, layer, warms_up):
+    def _learn(self, layer, epoch):
+        warms_up = epoch < self.schedule.start
         factors = kernel_alone if warms_up else type(layer).factors
         layer.factors = functools.partial(factors, layer)
+        # No event may come that would do so.
+        resize.retrace(layer)
 
 
 class WithDenseWarmUpAndSteps(WithDenseWarmUp):
     """Both: as a dense network before ranks fall, and as far as it goes afterwards."""
 
-    def _learn(self, layer, warms_up):
-        super()._learn(layer, warms_up)
-        if not warms_up:
-            # Without logs of this `fit` it goes on with what was scaled before.
-            take_dense_steps(layer, were_scaled=not self.epoch_logs)
+    def _learn(self, layer, epoch):
+        super()._learn(layer, epoch)
+        if epoch >= self.schedule.start:
+            # Later than there a `fit` goes on with what was scaled before.
+            take_dense_steps(layer, were_scaled=epoch > self.schedule.start)
 
 
 def hold_kernel(layer):

@@ -25,7 +25,7 @@ from environment import describe  # noqa: E402
 
 import keras_dprp as dprp  # noqa: E402
 
-# Pixels a side and channels: of ResNet-20 on CIFAR-10, then of ResNet-18.
+# Pixels a side and channels: some of ResNet-20 on CIFAR-10, then those of ResNet-18.
 MAPS = ((32, 16), (8, 64), (32, 64), (16, 128), (8, 256), (4, 512))
 MACS_SHARES = (0.125, 0.25, 0.5)
 DEPTH = 3

@@ -146,3 +146,26 @@ def test_a_dense_warm_up_is_the_training_of_a_dense_network(name, units, paper):
     (layer,) = model.layers
     assert layer.rank < layer.full_rank
     assert losses[model][3] < losses[model][0]
+
+
+def test_slots_hold_scaled_gradients_after_an_event(paper, monkeypatch):
+    import variants
+
+    monkeypatch.setattr(variants, "DAMPING", 0.0)
+    layer = scrambled_layer()
+    variants.take_dense_steps(layer, were_scaled=True)
+    U, s, V = (ops.convert_to_numpy(x) for x in layer.factors())
+    gradient = np.random.default_rng(1).normal(size=(len(U), len(V)))
+
+    def scaled(U, s, V):
+        of_U, of_V = (np.asarray(each) for each in variants.step_lengths(U, s, V))
+        return gradient @ V * s / of_U, gradient.T @ U * s / of_V
+
+    # Only where no singular value is far from another is all of it carried over.
+    monkeypatch.setattr("keras_dprp.decomposition.LARGEST_RATIO", 1e9)
+    new = layer.decompose()
+    changes = layer.changes(new)
+    before, after = scaled(U, s, V), scaled(new.U, new.s, new.V)
+    for place, old, expected in zip((0, 2), before, after, strict=True):
+        mapped = old @ changes[place].gradient_map
+        np.testing.assert_allclose(mapped, expected, rtol=1e-2, atol=1e-3)

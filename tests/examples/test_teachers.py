@@ -80,14 +80,13 @@ def test_no_teacher_outside_training(examples, logits):
 
 
 class Watched(keras.callbacks.Callback):
-    """Answers of the network at the end of an epoch, and every epoch's last rate."""
+    """Answers of the network at the end of an epoch."""
 
     def __init__(self, images, epoch):
         super().__init__()
-        self.images, self.epoch, self.rates = images, epoch, []
+        self.images, self.epoch = images, epoch
 
     def on_epoch_end(self, epoch, logs=None):
-        self.rates.append(float(self.model.optimizer.learning_rate))
         if epoch == self.epoch:
             self.answers = answers_of(self.model, self.images)
 
@@ -120,9 +119,46 @@ def test_a_network_learns_from_what_it_was(method, examples, tmp_path):
     np.testing.assert_allclose(
         answers_of(layer.teacher, images), watched.answers, atol=1e-4
     )
-    # Zero where the first schedule ends, and again where the second does.
-    assert watched.rates[1] == watched.rates[4] == 0.0
-    assert min(watched.rates[0], *watched.rates[2:4]) > 0.0
+    assert float(layer.share) == teachers.SHARE
     if callback is not None:
         assert callback.schedule.start == settings.own_teacher
         assert results["macs_kept"] <= 0.5
+
+
+def test_a_network_is_pruned_after_it_is_its_own_teacher(examples):
+    import cifar10
+
+    settings = cifar10.Settings("", epochs=200, own_teacher=150)
+    assert cifar10.phase(settings) == {"start": 150, "stop": 170}
+    assert cifar10.phase(cifar10.Settings("", epochs=200)) == {}
+
+
+@pytest.mark.parametrize(
+    "arguments, match",
+    [
+        ({"teacher": "x.keras"}, "must have one teacher. Received: teacher='x.keras'"),
+        ({"pruning": {"start": 9}}, "must have its full rank"),
+        ({"factorize": {"rank": 0.5}}, "must have its full rank"),
+    ],
+)
+def test_settings_that_would_fail_late(arguments, match, examples):
+    import cifar10
+
+    with pytest.raises(ValueError, match=match):
+        cifar10.Settings("", own_teacher=10, **arguments)
+
+
+def test_learning_rates_fall_to_zero_once_and_twice(examples):
+    import learning_rates
+
+    once = learning_rates.cosine(0.3, epochs=5, steps=4)
+    rates = [float(once(step)) for step in range(21)]
+    # The first epoch of four steps warms up.
+    assert rates[0] == rates[20] == 0.0
+    assert max(rates) == rates[4] == pytest.approx(0.3)
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    other = learning_rates.cosine(0.1, epochs=3, steps=4)
+    twice = learning_rates.OneAfterAnother(once, other, 20)
+    expected = rates[:20] + [float(other(step)) for step in range(12)]
+    actual = [float(twice(step)) for step in range(32)]
+    np.testing.assert_allclose(actual, expected, atol=1e-7)
