@@ -90,7 +90,8 @@ def methods(axes, experiments, place_of, keys):
         if max(means) >= bottom:
             places = [place_of(each) for each in group]
             curve(axes, group, places, keys, label, **next(looks))
-    axes.set_xlim(left=0)
+    # Matplotlib's margin may be of curves far to the left.
+    axes.set_xlim(0, 1.03 * axes.get_xlim()[1])
 
 
 def end_below(axes, experiments, keys):

@@ -446,3 +446,19 @@ def test_rows_that_are_not_seeds_of_one_experiment(report, changes):
 
 def test_the_docs_say_what_the_committed_rows_give():
     subprocess.run([sys.executable, str(SCRIPT), "--check"], check=True)
+
+
+def test_halfway_every_row_had_been_validated(paper):
+    from prose import fill
+    from summaries import experiments_of, split
+
+    def validated(seed, *accuracies):
+        return make_row("half", seed, history={"val_accuracy": list(accuracies)})
+
+    for rows, expected in (
+        ([validated(0, 0.8, 0.9)], "80.00%"),
+        ([validated(0, 0.8, 0.9), validated(1, 0.82, 0.9)], "81.00% ± 1.41"),
+        ([validated(0, 0.8, 0.9), validated(1, 0.9)], "—"),
+    ):
+        experiments = split(experiments_of(rows, {}))
+        assert fill("{{halfway_accuracy half}}", experiments) == expected
