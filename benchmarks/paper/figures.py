@@ -7,9 +7,17 @@ from cells import FORMATS, method_name, network_name
 from matplotlib.figure import Figure
 from summaries import METHOD_NAMES, dense_of, latency_share, of_methods
 
-# Okabe and Ito's, which the colour-blind tell apart; each has its own marker too.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-COLORS += ("#882255", "#999999")  # Of Paul Tol's, where these do not suffice.
+# What the colour-blind tell apart, and two more; each has its own marker too.
+OKABE_ITO = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+)
+COLORS = (*OKABE_ITO, "#882255", "#999999")
 # One less than colors, so that it takes 72 curves until a look comes again.
 MARKERS = "osD^vPX*"
 # Points of accuracy below dense from which on nothing is in a figure: what collapses

@@ -260,8 +260,8 @@ def dense_of(experiment, experiments):
     None if the network was not trained dense on as many of the same images and with
     the same weight decay and learning rate.
     """
-    shared = ("model", "dataset", "fraction", "validate", "weight_decay")
-    shared += ("learning_rate",)
+    data = ("model", "dataset", "fraction", "validate")
+    shared = (*data, "weight_decay", "learning_rate")
     alike = [
         each
         for each in of_methods(experiments, "dense")
