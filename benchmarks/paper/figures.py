@@ -218,11 +218,6 @@ def legend_below(figure, axes):
     )
 
 
-def legend_beside(axes):
-    """A legend too long to stand among the curves."""
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
-
-
 def finish_ablation(axes, experiments):
     """The dense networks as lines, limits, and the labels of both axes."""
     for each in of_methods(experiments, "dense"):
@@ -276,14 +271,15 @@ def change_by_macs(ours, pool, published):
     """
     network = ours[0].network
     beside = [each for each in published if (each["model"], each["dataset"]) == network]
-    figure, axes = blank(9.5)
+    figure, axes = blank(9.0, 5.0)
     looks = styles()
     for label, group in curves(ours).items():
-        axes.plot(
+        axes.errorbar(
             [100 * (each.mean("macs_kept") - 1) for each in group],
             [100 * each.change(dense_of(each, pool), "accuracy") for each in group],
+            [error_bar(each.deviation("accuracy")) for each in group],
             label=f"this package: {label}",
-            **plain(next(looks)),
+            **next(looks),
         )
     for method in dict.fromkeys(entry["method"] for entry in beside):
         points = [entry for entry in beside if entry["method"] == method]
@@ -297,7 +293,7 @@ def change_by_macs(ours, pool, published):
     axes.set_xlabel("change of the MACs (%)")
     axes.set_ylabel("change of the accuracy (points)")
     axes.set_title(network_name(*network))
-    legend_beside(axes)
+    legend_below(figure, axes)
     return figure
 
 

@@ -5,7 +5,6 @@ import statistics
 
 from cells import network_name
 from figures import blank, plain, styles
-from matplotlib.ticker import MaxNLocator
 from summaries import final_ranks, initial_ranks
 
 COLUMNS = 6
@@ -66,8 +65,9 @@ def spectra(experiments):
             draw_spectrum(axes, values[name], each, style)
         axes.set_title(short(name), fontsize="small", pad=3)
         axes.tick_params(labelsize="x-small")
-        axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
-        axes.set_xlim(left=0)
+        # Most curves end at a small share of the full rank.
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:.0f}")
         axes.set_yscale("log")
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()

@@ -111,7 +111,8 @@ def published(page, experiments):
     theirs = json.loads((HERE / "published.json").read_text())
     page.add(
         "Each line is a change against that paper's own dense network, in points of "
-        "accuracy and in per cent of the parameters and MACs:"
+        "accuracy and in per cent of the parameters and MACs. A bar in the figures is "
+        "the standard deviation over our seeds:"
     )
     page.add(tables.published_table(ours, pool, theirs))
     drawn = [entry for entry in theirs["figures"] if entry["macs_change"] is not None]
