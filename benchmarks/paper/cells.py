@@ -47,7 +47,11 @@ def or_nothing(form, value):
 
 def spread(experiment, *keys):
     """A share as per cent: the mean, and the deviation where there is one."""
-    mean, deviation = experiment.mean(*keys), experiment.deviation(*keys)
+    return with_deviation(experiment.mean(*keys), experiment.deviation(*keys))
+
+
+def with_deviation(mean, deviation):
+    """Both as per cent; the deviation may be None, and the mean where it is."""
     cell = or_nothing("{:.2%}".format, mean)
     return cell if deviation is None else f"{cell} ± {100 * deviation:.2f}"
 

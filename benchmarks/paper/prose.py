@@ -7,7 +7,14 @@ the space may be the end of a line.
 import re
 import statistics
 
-from cells import NOTHING, latency, points, spread, training_accuracy
+from cells import (
+    NOTHING,
+    latency,
+    points,
+    spread,
+    training_accuracy,
+    with_deviation,
+)
 from summaries import dense_of, final_ranks, initial_ranks
 
 # As a share of the largest singular value of a layer.
@@ -68,8 +75,8 @@ def halfway(experiment):
     first = [each[0] for each in every if len(each) == 2]
     if len(first) < len(experiment.rows):
         return NOTHING
-    mean = f"{statistics.fmean(first):.2%}"
-    return f"{mean} ± {100 * statistics.stdev(first):.2f}" if len(first) > 1 else mean
+    deviation = statistics.stdev(first) if len(first) > 1 else None
+    return with_deviation(statistics.fmean(first), deviation)
 
 
 # By the word in front of the experiment's name: of it and of the dense one beside it.

@@ -203,7 +203,7 @@ def trade_off(page, experiments):
     smaller = {each.network for each in pool if each["method"] != "dense"}
     if not smaller:
         return False
-    page.add(tables.trade_off_table(pool, pool))
+    page.add(tables.trade_off_table(pool))
     page.add(
         "Latency is LiteRT's on one thread, of one seed's file: the median of ten "
         "medians, as every file is loaded ten times. In brackets stands the ratio to "

@@ -118,7 +118,7 @@ def published_cells(entry, references):
     ]
 
 
-def trade_off_table(experiments, pool):
+def trade_off_table(pool):
     """MACs, latency and accuracy of every way to a smaller network."""
     headings = ["experiment", "method", "seeds", "epochs", "test accuracy"]
     headings += [
@@ -127,7 +127,7 @@ def trade_off_table(experiments, pool):
         *(f"{form} latency" for form in FORMATS),
     ]
     lines = []
-    for each in experiments:
+    for each in pool:
         dense = dense_of(each, pool)
         lines.append(
             [

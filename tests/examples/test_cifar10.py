@@ -18,8 +18,7 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 @pytest.fixture
-def cifar10(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
+def cifar10(examples):
     import cifar10
 
     return cifar10

@@ -1,7 +1,5 @@
 """The networks of the CIFAR-10 example."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -9,12 +7,9 @@ from keras import ops
 
 import keras_dprp as dprp
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-
 
 @pytest.fixture
-def resnet(monkeypatch):
-    monkeypatch.syspath_prepend(str(EXAMPLES))
+def resnet(examples):
     import resnet
 
     return resnet

@@ -1,21 +1,11 @@
 """Teachers of the CIFAR-10 example: a trained network, and the network itself."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
 from tests.bright_images import bright_images
-
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-
-
-@pytest.fixture
-def examples(monkeypatch):
-    """The examples' folder on the path."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
 
 
 def linear_teacher(factor):
