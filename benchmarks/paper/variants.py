@@ -116,7 +116,7 @@ class StopsWhenReady(dprp.RankPruningCallback):
 
 # Of the largest step that a direction can make in a kernel; below this share directions
 # are slowed down, or a value near zero would let its columns jump.
-DAMPING = 1e-3
+DAMPING = 1e-2
 
 
 class WithDenseSteps(dprp.RankPruningCallback):
