@@ -29,7 +29,7 @@ import numpy as np
 from keras import layers, ops
 from learning_rates import PEAK, OneAfterAnother, cosine
 from resnet import STAGES, WEIGHT_DECAY, build
-from teachers import Distillation, OwnTeacher
+from teachers import SHARE, Distillation, OwnTeacher
 
 import keras_dprp as dprp
 
@@ -59,6 +59,8 @@ class Settings:
     # The epoch from which the network is taught by what it was then, while the learning
     # rate starts anew; 0 for never. Ranks fall after it.
     own_teacher: int = 0
+    own_teacher_rate: float = PEAK  # the learning rate's second peak
+    teacher_share: float = SHARE  # of the loss, that is about the teacher's answers
     weight_decay: float = WEIGHT_DECAY
     learning_rate: float = PEAK
     # Arguments of `factorize` and `RankPruningCallback`.
@@ -199,7 +201,8 @@ def phase(settings):
 def teacher_for(settings, network):
     """A layer with the teacher that the settings name, None if they name none."""
     if settings.teacher:
-        return Distillation(keras.saving.load_model(settings.teacher, compile=False))
+        teacher = keras.saving.load_model(settings.teacher, compile=False)
+        return Distillation(teacher, settings.teacher_share)
     if settings.own_teacher:
         return Distillation(keras.models.clone_model(network), share=0.0)
     return None
@@ -211,7 +214,7 @@ def fit(network, settings, data, callbacks, teacher=None):
     model = add_training_layers(network, settings, teacher)
     if settings.own_teacher:
         # First of all: the callback that lowers ranks comes after it.
-        own = OwnTeacher(network, teacher, settings.own_teacher)
+        own = OwnTeacher(network, teacher, settings.own_teacher, settings.teacher_share)
         callbacks = [own, *callbacks]
     compile_for(model, len(training[1]), settings)
     start = time.perf_counter()
@@ -265,11 +268,11 @@ def validated(epochs, validations):
 def compile_for(model, images, settings):
     """SGD with momentum; the learning rate falls to zero, twice with an own teacher."""
     steps = -(-images // BATCH)
-    peak = settings.learning_rate
-    schedule = cosine(peak, settings.epochs - settings.own_teacher, steps)
+    first = settings.own_teacher or settings.epochs
+    schedule = cosine(settings.learning_rate, first, steps)
     if settings.own_teacher:
-        first = cosine(peak, settings.own_teacher, steps)
-        schedule = OneAfterAnother(first, schedule, settings.own_teacher * steps)
+        second = cosine(settings.own_teacher_rate, settings.epochs - first, steps)
+        schedule = OneAfterAnother(schedule, second, first * steps)
     model.compile(
         keras.optimizers.SGD(schedule, 0.9, nesterov=True, global_clipnorm=5.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),

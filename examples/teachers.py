@@ -55,14 +55,16 @@ class OwnTeacher(keras.callbacks.Callback):
         distillation: A `Distillation` whose teacher has the dense layers of the
             network, and whose share is zero until then.
         epoch: Integer.
+        share: Float in (0, 1], what the share is from then on.
     """
 
-    def __init__(self, network, distillation, epoch):
+    def __init__(self, network, distillation, epoch, share=SHARE):
         super().__init__()
-        self.network, self.distillation, self.epoch = network, distillation, epoch
+        self.network, self.distillation = network, distillation
+        self.epoch, self.share = epoch, share
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == self.epoch:
             weights = dprp.fold(self.network).get_weights()
             self.distillation.teacher.set_weights(weights)
-            self.distillation.share.assign(SHARE)
+            self.distillation.share.assign(self.share)

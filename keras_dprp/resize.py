@@ -35,12 +35,18 @@ class Change:
         gradient_map: Array `(..., old rank, new rank)` for slots that are linear in
             the gradient; None starts all slots anew.
         weight_map: Likewise for averages of the variable itself.
+        source: A `keras.Variable` that has learned in this one's place, and changes
+            after it: its slots are carried.
+        kernel_maps: With a `source`: one array `(..., axis, new rank)`, by which the
+            first of the last two axes of its slots is multiplied, or one for each.
     """
 
     variable: keras.Variable
     value: np.ndarray
     gradient_map: np.ndarray | None = None
     weight_map: np.ndarray | None = None
+    source: keras.Variable | None = None
+    kernel_maps: tuple[np.ndarray, ...] = ()
 
 
 def flatten_layers(model):
@@ -114,6 +120,14 @@ def apply(layers, changes):
             _apply_one(change, optimizers)
     for model in models if reshaped else ():
         _forget_compiled_functions(model)
+
+
+def build_optimizer(model):
+    """Have a model's optimizer make its slots, which else it does in its first step."""
+    optimizer = model.optimizer
+    if optimizer is not None and not optimizer.built:
+        with _strategy_scope([model]):
+            optimizer.build(model.trainable_variables)
 
 
 def retrace(layer):
@@ -251,14 +265,21 @@ def _apply_one(change, optimizers):
     """Change one variable, and what optimizers keep of it."""
     variable = change.variable
     keys = [optimizer._var_key(variable) for optimizer in optimizers]
-    for optimizer, key in zip(optimizers, keys, strict=True):
-        index = optimizer._trainable_variables_indices.get(key)
+    for optimizer in optimizers:
+        index, source = (_place(optimizer, v) for v in (variable, change.source))
         if index is not None:
-            for slot, value in slots.mapped(optimizer, index, change):
+            for slot, value in slots.mapped(optimizer, index, change, source):
                 _set_value(slot, value)
     _set_value(variable, change.value)
     for optimizer, key in zip(optimizers, keys, strict=True):
         _rekey(optimizer, key, optimizer._var_key(variable))
+
+
+def _place(optimizer, variable):
+    """Where a variable stands among those an optimizer trains; None if it does not."""
+    if variable is None:
+        return None
+    return optimizer._trainable_variables_indices.get(optimizer._var_key(variable))
 
 
 def _set_value(variable, value):

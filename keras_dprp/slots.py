@@ -37,29 +37,54 @@ _WITHOUT_RANK = {"_r"}
 _NO_SLOTS = {"_trainable_variables", "_variables"}
 
 
-def mapped(optimizer, index, change):
+def mapped(optimizer, index, change, source_index=None):
     """The slots of a trainable variable, each with its value after a change.
 
     Args:
         optimizer: A built optimizer.
         index: Int, the variable's place among the optimizer's.
         change: A `Change` of the variable, not made yet.
+        source_index: Int, the place of the change's `source` if it has one.
 
     Returns:
         A list of pairs of a slot variable and an array.
     """
-    slots = _slots(optimizer, index, change.variable.shape[-1])
-    old = {n: ops.convert_to_numpy(v).astype("float64") for n, v in slots.items()}
+    rank = change.variable.shape[-1]
+    slots = _slots(optimizer, index, rank)
+    learned = index if change.source is None else source_index
+    old = {
+        name: ops.convert_to_numpy(slot).astype("float64")
+        for name, slot in _slots(optimizer, learned, rank).items()
+    }
     centered = "_average_gradients" in old
     if centered:
         # RMSprop divides by the root of this difference, which has to stay positive.
         old["_velocities"] -= np.square(old["_average_gradients"])
-    new = {n: _map(n, each, change, _averages(optimizer)) for n, each in old.items()}
+    if change.source is None:
+        new = {n: _map(n, each, change, optimizer) for n, each in old.items()}
+    else:
+        new = {
+            name: _from_kernel(name, slot, old.get(name), change, optimizer)
+            for name, slot in slots.items()
+        }
     if centered:
         new["_velocities"] += np.square(new["_average_gradients"])
     if isinstance(optimizer, keras.optimizers.Ftrl) and "_linears" in new:
         new["_linears"] = _ftrl_linear(optimizer, change.value, new["_accumulators"])
     return [(slot, new[name]) for name, slot in slots.items()]
+
+
+def _from_kernel(name, slot, kernel, change, optimizer):
+    """The value of a slot whose variable has not learned, out of the kernel's."""
+    if name in _averages(optimizer):
+        return change.value
+    # Adafactor's are of one axis of the kernel, which says nothing of the other.
+    if name in _STEPS or kernel is None or kernel.ndim != change.source.ndim:
+        return _anew(name, slot, change, optimizer)
+    first, *second = (_power(name, kernel, m, optimizer) for m in change.kernel_maps)
+    if second:
+        return np.einsum("...mn,...mk,...nk->...k", kernel, first, *second)
+    return np.swapaxes(kernel, -1, -2) @ first
 
 
 def _ftrl_linear(optimizer, weights, accumulator):
@@ -98,24 +123,35 @@ def _averages(optimizer):
     return _AVERAGES
 
 
-def _map(name, old, change, averages):
+def _map(name, old, change, optimizer):
     """The value of one slot at the new rank."""
+    averages = _averages(optimizer)
     if change.gradient_map is None:
         # The average of one value is the value.
-        return change.value if name in averages else np.zeros(_shape(old, change))
+        return change.value if name in averages else _anew(name, old, change, optimizer)
     follows_weights = name in averages | _STEPS
     matrix = change.weight_map if follows_weights else change.gradient_map
-    if name in _SQUARES:
-        matrix = np.square(matrix)
-    elif name in _NORMS:
-        matrix = np.abs(matrix)
-    elif name not in averages | _GRADIENTS and old.min() >= 0:
-        # An optimizer that is not Keras's own: most likely squares.
-        matrix = np.square(matrix)
+    matrix = _power(name, old, matrix, optimizer)
     if old.ndim == matrix.ndim - 1:
         return np.einsum("...r,...rk->...k", old, matrix)
     return old @ matrix
 
 
-def _shape(old, change):
-    return (*old.shape[:-1], change.value.shape[-1])
+def _power(name, old, matrix, optimizer):
+    """The matrix, its square or its absolute value, as a slot's values follow it."""
+    if name in _SQUARES:
+        return np.square(matrix)
+    if name in _NORMS:
+        return np.abs(matrix)
+    if name not in _averages(optimizer) | _GRADIENTS and old.min() >= 0:
+        # An optimizer that is not Keras's own: most likely squares.
+        return np.square(matrix)
+    return matrix
+
+
+def _anew(name, old, change, optimizer):
+    """A slot as before the first step."""
+    # Zero would have Ftrl divide by it.
+    start = getattr(optimizer, "initial_accumulator_value", 0)
+    shape = (*old.shape[:-1], change.value.shape[-1])
+    return np.full(shape, start if name == "_accumulators" else 0.0)

@@ -17,11 +17,18 @@ SHARED = (
     "teacher",
     "teacher_seed",
     "own_teacher",
+    "own_teacher_rate",
+    "teacher_share",
     "weight_decay",
     "learning_rate",
 )
 # Of rows that are older than the setting.
-FORMER = {"weight_decay": 5e-4, "learning_rate": 0.1}
+FORMER = {
+    "weight_decay": 5e-4,
+    "learning_rate": 0.1,
+    "own_teacher_rate": 0.1,
+    "teacher_share": 0.5,
+}
 # In the order of tables and legends.
 MODELS = ("resnet20", "resnet32", "resnet56", "resnet18")
 METHOD_NAMES = {
@@ -35,6 +42,8 @@ METHOD_NAMES = {
     "truncated": "truncated SVD",
     "magnitude": "magnitude pruning",
 }
+# How kernels learn in the main results; other ways are trials.
+MAIN_VARIANTS = (None, "plain-factors")
 # What had no other network than itself.
 ALONE = ("dense", "dprp", "dense-own-teacher", "own-teacher")
 TAUGHT = ("dense-distilled", "distilled")
@@ -167,8 +176,8 @@ def split(experiments):
     """Experiments by the section they belong to: a dict of lists.
 
     Names that begin with "ablation-" or "limited-" say so. Of the others, "main" has
-    those that trained on all images and were tested, "other" the rest, and what was
-    only trained for others to go on from.
+    those that trained on all images and were tested, "other" the rest, trials of a
+    variant, and what was only trained for others to go on from.
     """
     sections: dict[str, list] = {key: [] for key in ("main", "ablation", "limited")}
     sections["other"] = []
@@ -176,7 +185,11 @@ def split(experiments):
         prefix = experiment.name.partition("-")[0]
         if prefix in ("ablation", "limited"):
             sections[prefix].append(experiment)
-        elif experiment["validate"] or experiment["fraction"] < 1:
+        elif (
+            experiment["validate"]
+            or experiment["fraction"] < 1
+            or experiment["variant"] not in MAIN_VARIANTS
+        ):
             sections["other"].append(experiment)
         else:
             sections["main"].append(experiment)

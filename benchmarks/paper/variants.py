@@ -8,8 +8,9 @@ import numpy as np
 from keras import ops
 
 import keras_dprp as dprp
-from keras_dprp import penalties, resize
+from keras_dprp import penalties
 from keras_dprp.decomposition import Decomposition
+from keras_dprp.layers.learning import learning_factors
 
 
 @keras.saving.register_keras_serializable(package="keras_dprp_paper")
@@ -29,7 +30,13 @@ class MinorHoyer(penalties.L1):
         return super().__call__(U, s, V, kept_rank) / norm
 
 
-class WithoutExactSVD(dprp.RankPruningCallback):
+class PlainFactors(dprp.RankPruningCallback):
+    """U, s and V learn from beginning to end, by the gradients that they have."""
+
+    _dense_warm_up = False
+
+
+class WithoutExactSVD(PlainFactors):
     """Cuts the columns of U and V where |s| is small, and leaves the others alone.
 
     Only the structure loss then keeps them close to a singular value decomposition.
@@ -82,14 +89,14 @@ class UniformRule:
         }
 
 
-class WithUniformRanks(dprp.RankPruningCallback):
+class WithUniformRanks(PlainFactors):
     """Spends the budget without a look at the singular values."""
 
     def _make_rule(self):
         return UniformRule(super()._make_rule())
 
 
-class StopsWhenReady(dprp.RankPruningCallback):
+class StopsWhenReady(PlainFactors):
     """Takes the compression term off at the event from which the target costs little.
 
     That is when the ranks of the end would cut no more off a layer than `threshold`
@@ -119,7 +126,7 @@ class StopsWhenReady(dprp.RankPruningCallback):
 DAMPING = 1e-2
 
 
-class WithDenseSteps(dprp.RankPruningCallback):
+class WithDenseWarmUpAndSteps(dprp.RankPruningCallback):
     """Steps of U and V move a product as they would move a dense kernel.
 
     The gradient of a column of U holds its singular value, and so does what a step of
@@ -134,36 +141,42 @@ class WithDenseSteps(dprp.RankPruningCallback):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         for layer in self.layers:
-            take_dense_steps(layer, were_scaled=True)
+            layer._learning_factors = functools.partial(factors_of_dense_steps, layer)
+
+    def changes(self, layer, decomposition):
+        learned = layer.learning == "factors"
+        before = step_lengths(*layer.factors()) if learned else (1.0, 1.0)
+        after = step_lengths(*decomposition.factors())
+        lengths = dict(zip("UV", zip(before, after, strict=True), strict=True))
+        return [
+            scaled_change(change, *lengths.get(change.variable.name, (1.0, 1.0)))
+            for change in super().changes(layer, decomposition)
+        ]
 
 
-def take_dense_steps(layer, were_scaled):
-    """Scale the gradients of a layer, and with them its optimizer's slots at events."""
-    layer.factors = functools.partial(factors_of_dense_steps, layer)
-    layer.changes = functools.partial(changes_of_dense_steps, layer, were_scaled)
+class WithDenseSteps(WithDenseWarmUpAndSteps):
+    """Such steps from the beginning."""
+
+    _dense_warm_up = False
 
 
 def factors_of_dense_steps(layer):
-    """U, s and V, with gradients of U and V that are scaled."""
-    U, s, V = type(layer).factors(layer)
+    """U, s and V, with gradients of U and V that are scaled once factors learn."""
+    U, s, V = layer.factors()
+    if layer.learning == "kernel":
+        return learning_factors(U, s, V, layer.learning)
     of_U, of_V = step_lengths(U, s, V)
     return scaled_gradient(U, of_U), s, scaled_gradient(V, of_V)
 
 
-def changes_of_dense_steps(layer, were_scaled, decomposition):
-    """What becomes of U, s and V, whose slots hold scaled gradients afterwards."""
-    changes = type(layer).changes(layer, decomposition)
-    old = step_lengths(*type(layer).factors(layer)) if were_scaled else (1.0, 1.0)
-    new = step_lengths(decomposition.U, decomposition.s, decomposition.V)
-    # The next event finds them scaled.
-    layer.changes = functools.partial(changes_of_dense_steps, layer, True)
-    for place, before, after in zip((0, 2), old, new, strict=True):
-        change = changes[place]
-        ratio = np.reshape(before, (-1, 1)) / ops.convert_to_numpy(after)
-        changes[place] = dataclasses.replace(
-            change, gradient_map=change.gradient_map * ratio
-        )
-    return changes
+def scaled_change(change, before, after):
+    """A change of a factor whose slots hold gradients over other lengths afterwards."""
+    after = ops.convert_to_numpy(after)
+    if change.source is not None:
+        first, *others = change.kernel_maps
+        return dataclasses.replace(change, kernel_maps=(first / after, *others))
+    ratio = np.reshape(ops.convert_to_numpy(before), (-1, 1)) / after
+    return dataclasses.replace(change, gradient_map=change.gradient_map * ratio)
 
 
 def step_lengths(U, s, V):
@@ -178,64 +191,16 @@ def step_lengths(U, s, V):
 def scaled_gradient(factor, lengths):
     """The factor, with its gradient over the lengths."""
     fixed = ops.stop_gradient(factor)
-    return fixed + (factor - fixed) / ops.stop_gradient(lengths)
+    return fixed + ops.stop_gradient(1 / lengths) * (factor - fixed)
 
 
-class WithDenseWarmUp(dprp.RankPruningCallback):
-    """Until ranks fall, one factor is the kernel itself, and the others are fixed."""
-
-    def on_train_begin(self, logs=None):
-        super().on_train_begin(logs)
-        for layer in self.layers:
-            hold_kernel(layer)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if not self.epoch_logs or epoch == self.schedule.start:
-            for layer in self.layers:
-                self._learn(layer, epoch)
-        super().on_epoch_begin(epoch, logs)
-
-    def _learn(self, layer, epoch):
-        warms_up = epoch < self.schedule.start
-        factors = kernel_alone if warms_up else type(layer).factors
-        layer.factors = functools.partial(factors, layer)
-        # No event may come that would do so.
-        resize.retrace(layer)
-
-
-class WithDenseWarmUpAndSteps(WithDenseWarmUp):
-    """Both: as a dense network before ranks fall, and as far as it goes afterwards."""
-
-    def _learn(self, layer, epoch):
-        super()._learn(layer, epoch)
-        if epoch >= self.schedule.start:
-            # Later than there a `fit` goes on with what was scaled before.
-            take_dense_steps(layer, were_scaled=epoch > self.schedule.start)
-
-
-def hold_kernel(layer):
-    """Write the kernel as itself times the identity, from the longer side of it."""
-    U, s, V = (ops.convert_to_numpy(factor) for factor in layer.factors())
-    product, one = (U * s) @ V.T, np.eye(len(s))
-    tall = len(U) >= len(V)
-    layer.U.assign(product if tall else one)
-    layer.V.assign(one if tall else product.T)
-    layer.s.assign(np.ones_like(s))
-
-
-def kernel_alone(layer):
-    """U, s and V of `hold_kernel`, of which only the kernel learns."""
-    U, s, V = type(layer).factors(layer)
-    if U.shape[0] >= V.shape[0]:
-        return U, ops.stop_gradient(s), ops.stop_gradient(V)
-    return ops.stop_gradient(U), ops.stop_gradient(s), V
-
-
+# What came before the dense warm-up was the default has plain factors.
 CLASSES = {
     None: dprp.RankPruningCallback,
+    "plain-factors": PlainFactors,
     "no-exact-svd": WithoutExactSVD,
     "dense-steps": WithDenseSteps,
-    "dense-warm-up": WithDenseWarmUp,
+    "dense-warm-up": dprp.RankPruningCallback,
     "dense-warm-up-and-steps": WithDenseWarmUpAndSteps,
     "uniform-ranks": WithUniformRanks,
     "stops-when-ready": StopsWhenReady,

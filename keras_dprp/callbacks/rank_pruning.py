@@ -9,6 +9,7 @@ from keras_dprp import resize
 from keras_dprp.callbacks import checks
 from keras_dprp.callbacks.schedule import plan
 from keras_dprp.layers import SVDLayer
+from keras_dprp.layers.changes import is_kernel, to_factors, to_kernel
 from keras_dprp.ranks.costs import METRICS, NetworkCost
 from keras_dprp.ranks.rules import BudgetRule, ThresholdRule
 
@@ -63,6 +64,10 @@ class RankPruningCallback(keras.callbacks.Callback):
         Pruning](https://arxiv.org/abs/2401.08014)
     """
 
+    # Whether kernels of full rank learn by themselves until `start`, and not by their
+    # factors: see `layers/learning.py`.
+    _dense_warm_up = True
+
     def __init__(
         self,
         target=None,
@@ -114,6 +119,7 @@ class RankPruningCallback(keras.callbacks.Callback):
         if not self.history:
             self._record(epoch)
             self._warn_if_too_late(epoch)
+            self._choose_learning(epoch)
         if self.schedule.is_event(epoch):
             self._prune(epoch)
         phase = self.schedule.prunes(epoch)
@@ -134,6 +140,10 @@ class RankPruningCallback(keras.callbacks.Callback):
     def decompose(self, layer):
         """The `Decomposition` of a layer's product from which an event takes ranks."""
         return layer.decompose()
+
+    def changes(self, layer, decomposition):
+        """What becomes of a layer's factors and their slots: a list of `Change`."""
+        return to_factors(layer, decomposition)
 
     def _find_layers(self):
         layers = [
@@ -172,6 +182,23 @@ class RankPruningCallback(keras.callbacks.Callback):
             )
         return rule
 
+    def _choose_learning(self, epoch):
+        """How layers learn in the first epoch of a `fit`, which may be any epoch."""
+        whole = [layer for layer in self.layers if layer.rank == layer.full_rank]
+        warms_up = self._dense_warm_up and epoch < self.schedule.start
+        if warms_up:
+            # Ftrl and ScheduleFreeAdamW compute weights out of their slots, also where
+            # there is no gradient: these have to be there for the change.
+            resize.build_optimizer(self.model)
+            resize.apply(whole, sum(map(to_kernel, whole), []))
+        elif epoch == self.schedule.start:
+            # A backup of the epoch before holds kernels, which the event is to find.
+            whole = [layer for layer in whole if is_kernel(layer)]
+        else:
+            whole = []
+        for layer in self.layers:
+            layer.learn_as("kernel" if layer in whole else "factors")
+
     def _warn_if_too_late(self, epoch):
         if self.target is not None and epoch > self.schedule.stop:
             kept = self.cost.kept(self.metric)
@@ -199,13 +226,17 @@ class RankPruningCallback(keras.callbacks.Callback):
         if not pays:
             ranks = {id(layer): layer.rank for layer in self.layers}
         # Also without new ranks: the exact SVD makes the bases orthonormal again.
-        changes = []
+        new = [decompositions[id(x)].at_rank(ranks[id(x)]) for x in self.layers]
+        resize.apply(
+            self.layers,
+            [
+                change
+                for layer, decomposition in zip(self.layers, new, strict=True)
+                for change in self.changes(layer, decomposition)
+            ],
+        )
         for layer in self.layers:
-            changes += layer.changes(
-                decompositions[id(layer)].at_rank(ranks[id(layer)])
-            )
-        resize.apply(self.layers, changes)
-        for layer in self.layers:
+            layer.learn_as("factors")
             layer.kept_rank.assign(float(layer.rank))
         if pays:
             self._record(epoch)

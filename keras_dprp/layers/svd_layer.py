@@ -10,6 +10,7 @@ from keras_dprp import resize
 from keras_dprp.cloning import twin_config
 from keras_dprp.decomposition import decompose
 from keras_dprp.layers import checkpoint
+from keras_dprp.layers.learning import learning_factors
 from keras_dprp.layers.penalized_layer import PenalizedLayer
 from keras_dprp.layers.rank_argument import check_rank, resolve_rank
 from keras_dprp.layers.spectral_initializer import SpectralInitializer
@@ -39,6 +40,7 @@ class SVDLayer(PenalizedLayer):
         U: Variable of shape `(rows, rank)`; with groups `(groups, rows, rank)`.
         s: Variable of shape `(rank,)`; with groups `(groups, rank)`.
         V: Variable of shape `(columns, rank)`; with groups `(groups, columns, rank)`.
+        learning: How the kernel learns, see `layers/learning.py`.
     """
 
     stock_class: type[keras.layers.Layer]
@@ -62,6 +64,7 @@ class SVDLayer(PenalizedLayer):
             if argument != "activity_regularizer":
                 setattr(self, argument, getattr(stock, argument))
         self.requested_rank = check_rank(rank)
+        self.learning = "factors"
         self.supports_masking = stock.supports_masking
         self.input_spec = stock.input_spec
         # A method, which Keras does not track; the stock layer is no part of this one.
@@ -165,7 +168,7 @@ class SVDLayer(PenalizedLayer):
         resize.note_caller(self)
         self._add_penalty_once(training)
         if self.trains_as_pair():
-            U, s, V = self.factors()
+            U, s, V = self._learning_factors()
             outputs = self.apply_pair(
                 inputs,
                 ops.cast(U * s[..., None, :], self.compute_dtype),
@@ -199,34 +202,37 @@ class SVDLayer(PenalizedLayer):
     def factors(self):
         return tuple(ops.cast(factor, "float32") for factor in (self.U, self.s, self.V))
 
+    def _learning_factors(self):
+        U, s, V = self.factors()
+        return learning_factors(U, s, V, self.learning)
+
     @property
     def kernel(self):
         """The product U diag(s) Vᵀ as a float32 tensor of the stock kernel's shape."""
         if not self.built:
             raise AttributeError(f"Build layer '{self.name}' before its `kernel`.")
-        U, s, V = self.factors()
+        U, s, V = self._learning_factors()
         return self.to_kernel(ops.matmul(U * s[..., None, :], ops.swapaxes(V, -1, -2)))
 
     def decompose(self):
         """The exact SVD of the product, a `Decomposition` of float64 arrays."""
         return decompose(*(ops.convert_to_numpy(factor) for factor in self.factors()))
 
-    def changes(self, decomposition):
-        """What becomes of U, s and V under a decomposition of any rank."""
-        new = decomposition
-        return [
-            resize.Change(*change)
-            for change in zip(
-                (self.U, self.s, self.V),
-                (new.U, new.s, new.V),
-                new.gradient_maps(),
-                new.weight_maps(),
-                strict=True,
-            )
-        ]
+    def learn_as(self, learning):
+        """Change how the kernel learns.
+
+        Args:
+            learning: "factors" or "kernel": see `layers/learning.py`. The factors,
+                and slots, are to be what that needs.
+        """
+        if learning != self.learning:
+            self.learning = learning
+            resize.retrace(self)
 
     def singular_values(self):
         """|s| in descending order, `(rank,)` or `(groups, rank)`, float64."""
+        if self.learning == "kernel":
+            return self.decompose().s
         s = np.abs(ops.convert_to_numpy(self.s).astype("float64"))
         return -np.sort(-s, axis=-1)
 

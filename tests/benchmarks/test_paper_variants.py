@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import keras_dprp as dprp
+from keras_dprp.layers.changes import to_kernel
 from tests.small_models import factorized, perceptron, train
 
 
@@ -120,40 +121,11 @@ def test_dense_steps_move_the_kernel_as_a_dense_one(paper, monkeypatch):
     np.testing.assert_allclose(ours, dense + along, atol=2e-2)
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="The trainings of the paper run on JAX."
-)
-@pytest.mark.parametrize("name", ["WithDenseWarmUp", "WithDenseWarmUpAndSteps"])
-@pytest.mark.parametrize("units", [2, 8])
-def test_a_dense_warm_up_is_the_training_of_a_dense_network(name, units, paper):
-    import variants
-
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(40, 5)).astype("float32")
-    y = rng.normal(size=(40, units)).astype("float32")
-    stock = keras.Sequential([keras.Input((5,)), keras.layers.Dense(units)])
-    model = dprp.factorize(stock)
-    losses = {}
-    pruning = getattr(variants, name)(0.95, start=2, stop=2, verbose=0)
-    for each, callbacks in ((stock, []), (model, [pruning])):
-        each.compile(keras.optimizers.SGD(0.03, 0.9), "mse")
-        fitted = each.fit(
-            x, y, 10, epochs=4, verbose=0, shuffle=False, callbacks=callbacks
-        )
-        losses[each] = fitted.history["loss"]
-    # Penalties are in the loss from the third epoch on.
-    np.testing.assert_allclose(losses[model][:2], losses[stock][:2], rtol=1e-5)
-    (layer,) = model.layers
-    assert layer.rank < layer.full_rank
-    assert losses[model][3] < losses[model][0]
-
-
 def test_slots_hold_scaled_gradients_after_an_event(paper, monkeypatch):
     import variants
 
     monkeypatch.setattr(variants, "DAMPING", 0.0)
     layer = scrambled_layer()
-    variants.take_dense_steps(layer, were_scaled=True)
     U, s, V = (ops.convert_to_numpy(x) for x in layer.factors())
     gradient = np.random.default_rng(1).normal(size=(len(U), len(V)))
 
@@ -164,8 +136,34 @@ def test_slots_hold_scaled_gradients_after_an_event(paper, monkeypatch):
     # Only where no singular value is far from another is all of it carried over.
     monkeypatch.setattr("keras_dprp.decomposition.LARGEST_RATIO", 1e9)
     new = layer.decompose()
-    changes = layer.changes(new)
+    changes = variants.WithDenseWarmUpAndSteps(0.5).changes(layer, new)
     before, after = scaled(U, s, V), scaled(new.U, new.s, new.V)
     for place, old, expected in zip((0, 2), before, after, strict=True):
         mapped = old @ changes[place].gradient_map
         np.testing.assert_allclose(mapped, expected, rtol=1e-2, atol=1e-3)
+
+
+def test_slots_of_a_kernel_become_scaled_gradients(paper):
+    import variants
+
+    layer = scrambled_layer()
+    for change in to_kernel(layer):
+        change.variable.assign(change.value)
+    layer.learn_as("kernel")
+    new = layer.decompose()
+    gradient = np.random.default_rng(1).normal(size=(len(new.U), len(new.V)))
+    of_U, of_V = map(np.asarray, variants.step_lengths(*new.factors()))
+    slot = gradient if layer.U.shape[0] >= layer.V.shape[0] else gradient.T
+    expected = {
+        "U": gradient @ new.V * new.s / of_U,
+        "V": gradient.T @ new.U * new.s / of_V,
+    }
+    for change in variants.WithDenseWarmUpAndSteps(0.5).changes(layer, new):
+        name = change.variable.name
+        if name == "s":
+            continue
+        if change.source is None:
+            mapped = slot @ change.gradient_map
+        else:
+            mapped = slot.T @ change.kernel_maps[0]
+        np.testing.assert_allclose(mapped, expected[name], rtol=1e-3, atol=1e-4)

@@ -190,7 +190,7 @@ def test_bases_are_orthonormal_after_an_event_without_new_ranks():
         U = keras.ops.convert_to_numpy(model.layers[0].U)
         errors[len(errors)] = np.abs(U.T @ U - np.eye(U.shape[1])).max()
 
-    callback = dprp.RankPruningCallback(1.0, start=2, stop=2, verbose=0)
+    callback = dprp.RankPruningCallback(1.0, start=1, stop=2, every=1, verbose=0)
     watch = [AtEpoch(1, end=measure), AtEpoch(2, begin=measure)]
     train(model, [callback, *watch], epochs=4)
     assert errors[0] > 1e-3
