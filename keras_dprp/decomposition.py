@@ -28,9 +28,6 @@ class Decomposition:
     V_back: np.ndarray
     old_s: np.ndarray
 
-    def factors(self):
-        return self.U, self.s, self.V
-
     def at_rank(self, rank):
         """The first `rank` singular values; further ones than there are are zeros."""
         extra = max(rank - self.s.shape[-1], 0)

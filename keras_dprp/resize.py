@@ -136,6 +136,25 @@ def retrace(layer):
         _forget_compiled_functions(model)
 
 
+def pass_on_weight_decay(layer, variable, other):
+    """Have weight decay reach another variable where it has reached this one.
+
+    Args:
+        layer: The `SVDLayer` of both.
+        variable: A `keras.Variable`.
+        other: A `keras.Variable`.
+    """
+    for model in _models.get(layer, ()):
+        for optimizer in _optimizers(model):
+            # Not where it is the user's choice that it does not.
+            if optimizer._use_weight_decay(variable):
+                excluded: set = getattr(optimizer, "_exclude_from_weight_decay", set())
+                excluded = excluded - {optimizer._var_key(other)}
+                excluded |= {optimizer._var_key(variable)}
+                optimizer._exclude_from_weight_decay = excluded
+                optimizer._exclude_from_weight_decay_cache = {}
+
+
 def load_factors(layer, factors):
     """Assign U, s and V of any rank to a layer, and fit its optimizers to them.
 
@@ -150,9 +169,10 @@ def load_factors(layer, factors):
     changes = [Change(getattr(layer, name), value) for name, value in factors.items()]
     if any(_reshapes(change) for change in changes):
         apply([layer], changes)
-        return
-    for change in changes:
-        change.variable.assign(change.value)
+    else:
+        for change in changes:
+            change.variable.assign(change.value)
+    layer.recognize_learning()
 
 
 class _RankAwareSetWeights:
@@ -217,7 +237,9 @@ def _join(layer, model):
     if "set_weights" not in vars(model):
         # Past Keras's tracking, which would take it for a part of the model.
         object.__setattr__(model, "set_weights", _RankAwareSetWeights(model))
-    return _exclude_from_weight_decay(model, (layer.U, layer.V))
+    return _exclude_from_weight_decay(
+        model, [v for v in _factors(layer).values() if v is not layer.decaying]
+    )
 
 
 def _exclude_from_weight_decay(model, variables):

@@ -44,7 +44,8 @@ def mapped(optimizer, index, change, source_index=None):
         optimizer: A built optimizer.
         index: Int, the variable's place among the optimizer's.
         change: A `Change` of the variable, not made yet.
-        source_index: Int, the place of the change's `source` if it has one.
+        source_index: Int, the place of the change's `source`; None if it has none, or
+            another optimizer has it.
 
     Returns:
         A list of pairs of a slot variable and an array.
@@ -52,10 +53,14 @@ def mapped(optimizer, index, change, source_index=None):
     rank = change.variable.shape[-1]
     slots = _slots(optimizer, index, rank)
     learned = index if change.source is None else source_index
+    known = {} if learned is None else _slots(optimizer, learned, rank)
     old = {
         name: ops.convert_to_numpy(slot).astype("float64")
-        for name, slot in _slots(optimizer, learned, rank).items()
+        for name, slot in known.items()
     }
+    if change.source is not None and not slots.keys() <= old.keys():
+        # Muon's momenta of a matrix without Adam's squares would be huge steps of s.
+        old = {}
     centered = "_average_gradients" in old
     if centered:
         # RMSprop divides by the root of this difference, which has to stay positive.

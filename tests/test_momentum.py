@@ -58,7 +58,7 @@ def prepare(layer, model, slot_values):
 def hold_event(layer, rank):
     """What the callback does at an event."""
     resize.apply([layer], changes.to_factors(layer, layer.decompose().at_rank(rank)))
-    layer.learn_as("factors")
+    layer.learn_dense(False)
 
 
 def momenta(layer, model):
@@ -125,7 +125,7 @@ def test_what_factors_remember_is_carried_to_the_kernel(shape):
     prepare(layer, model, gradients_of(layer))
     before = ops.convert_to_numpy(layer.kernel)
     resize.apply([layer], changes.to_kernel(layer))
-    layer.learn_as("kernel")
+    layer.learn_dense(True)
     np.testing.assert_allclose(layer.kernel, before, atol=1e-5)
     assert changes.to_kernel(layer) == []
     np.testing.assert_allclose(layer.singular_values(), s, rtol=1e-5)
@@ -133,29 +133,26 @@ def test_what_factors_remember_is_carried_to_the_kernel(shape):
         np.testing.assert_allclose(carried, fresh, rtol=1e-3, atol=1e-3)
 
 
-def kernel_that_learns(shape, decay):
+def kernel_that_learns(shape):
     """A model of one layer whose kernel alone learns, with momenta of its gradients."""
     rank = min(shape)
     U, V = bases(rank, 0, shape)
     model, layer = dense_layer(U, np.linspace(2.0, 0.5, rank), V)
     resize.apply([layer], changes.to_kernel(layer))
-    layer.learn_as("kernel")
-    # What weight decay has made of it.
-    layer.s.assign(np.full(rank, decay))
+    layer.learn_dense(True)
     prepare(layer, model, gradients_of(layer))
     return model, layer
 
 
-@pytest.mark.parametrize("decay", [1.0, 0.9])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_what_the_kernel_remembers_is_carried_to_all_factors(shape, decay):
-    model, layer = kernel_that_learns(shape, decay)
+def test_what_the_kernel_remembers_is_carried_to_all_factors(shape):
+    model, layer = kernel_that_learns(shape)
     hold_event(layer, min(shape))
     whole = momenta(layer, model)
     for carried, fresh in zip(whole, gradients_of(layer), strict=True):
         assert np.abs(fresh).max() > 0.1
         np.testing.assert_allclose(carried, fresh, rtol=1e-3, atol=1e-3)
-    model, layer = kernel_that_learns(shape, decay)
+    model, layer = kernel_that_learns(shape)
     hold_event(layer, 2)
     for carried, full in zip(momenta(layer, model), whole, strict=True):
         np.testing.assert_allclose(carried, full[..., :2], rtol=1e-4, atol=1e-4)
@@ -190,6 +187,29 @@ def test_momentum_of_a_running_fit_is_neither_zeroed_nor_sliced():
     expected = np.einsum("nr,nm,mr->r", V, of_transposed_kernel, U)
     assert np.abs(expected).max() > 1e-4
     np.testing.assert_allclose(of_s, expected, rtol=1e-3, atol=1e-7)
+
+
+def only_matrices_to_sgd():
+    sgd, adam = keras.optimizers.SGD(0.01, 0.9), keras.optimizers.Adam(0.01)
+    return keras.optimizers.MultiOptimizer(lambda v: sgd if v.ndim > 1 else adam)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [lambda: keras.optimizers.Muon(0.01), only_matrices_to_sgd]
+)
+def test_singular_values_begin_anew_that_learn_otherwise_than_matrices(optimizer):
+    model = factorized(perceptron(), optimizer())
+    layer = model.get_layer("hidden")
+    seen = []
+    watch = AtEpoch(
+        2,
+        begin=lambda logs: seen.extend(arrays([layer.s])),
+        end=lambda logs: seen.extend(arrays([layer.s])),
+    )
+    train(model, [prune_at(2), watch], epochs=3)
+    before, after = seen
+    # Four steps of Adam, of 3.2 times its learning rate while it knows nothing.
+    assert 0 < np.abs(after - before).max() < 4 * 0.032
 
 
 def test_a_vanishing_singular_value_does_not_inflate_the_others():

@@ -82,9 +82,17 @@ def assert_slots_fit(model):
 
 
 def assert_trains_on(model):
-    before = arrays(model.trainable_variables)
+    # Of a kernel that learns by itself two factors stay as they are.
+    still = {
+        id(factor)
+        for layer in factorized_layers(model)
+        for factor in (layer.U, layer.s, layer.V)
+        if layer.learns_dense and factor is not layer.decaying
+    }
+    learning = [v for v in model.trainable_variables if id(v) not in still]
+    before = arrays(learning)
     assert np.isfinite(train(model, [], epochs=1).history["loss"]).all()
-    after = arrays(model.trainable_variables)
+    after = arrays(learning)
     assert all(
         np.abs(new - old).max() > 0 for new, old in zip(after, before, strict=True)
     )
@@ -291,6 +299,36 @@ def test_weight_decay_spares_bases_that_an_event_has_replaced():
     callbacks = [pruning(), AtEpoch(EVENTS[-1], begin=remember)]
     train(model, callbacks, epochs=EPOCHS)
     assert_same((layer.U for layer in factorized_layers(model)), at_event["U"])
+
+
+@pytest.mark.parametrize("excluded", [False, True])
+@pytest.mark.parametrize("name", DECAYING)
+def test_weight_decay_of_a_kernel_is_the_same_however_it_learns(name, excluded):
+    model = dprp.factorize(deep_perceptron(), structure=None, compression=None)
+    layers = factorized_layers(model)
+    model.compile(DECAYING[name](), lambda y_true, y_pred: 0.0 * y_pred[:, 0])
+    if excluded:
+        model.optimizer.exclude_from_weight_decay(var_list=[x.s for x in layers])
+    norms = []
+    callbacks = [
+        dprp.RankPruningCallback(1.0, start=1, stop=1, verbose=0),
+        *(AtEpoch(epoch, begin=lambda logs: norms.append(norm())) for epoch in (1, 2)),
+    ]
+
+    def norm():
+        return sum(
+            np.square(kernel).sum() for kernel in arrays(x.kernel for x in layers)
+        )
+
+    before = norm()
+    train(model, callbacks, epochs=3)
+    if excluded:
+        np.testing.assert_allclose([*norms, norm()], before, rtol=1e-5)
+    else:
+        first, second = norms
+        assert first < 0.99 * before
+        expected = [first / before] * 2
+        np.testing.assert_allclose([second / first, norm() / second], expected, 1e-5)
 
 
 # Weights of another rank.

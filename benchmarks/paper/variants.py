@@ -144,9 +144,8 @@ class WithDenseWarmUpAndSteps(dprp.RankPruningCallback):
             layer._learning_factors = functools.partial(factors_of_dense_steps, layer)
 
     def changes(self, layer, decomposition):
-        learned = layer.learning == "factors"
-        before = step_lengths(*layer.factors()) if learned else (1.0, 1.0)
-        after = step_lengths(*decomposition.factors())
+        before = (1.0, 1.0) if layer.learns_dense else step_lengths(*layer.factors())
+        after = step_lengths(decomposition.U, decomposition.s, decomposition.V)
         lengths = dict(zip("UV", zip(before, after, strict=True), strict=True))
         return [
             scaled_change(change, *lengths.get(change.variable.name, (1.0, 1.0)))
@@ -163,8 +162,8 @@ class WithDenseSteps(WithDenseWarmUpAndSteps):
 def factors_of_dense_steps(layer):
     """U, s and V, with gradients of U and V that are scaled once factors learn."""
     U, s, V = layer.factors()
-    if layer.learning == "kernel":
-        return learning_factors(U, s, V, layer.learning)
+    if layer.learns_dense:
+        return learning_factors(U, s, V, dense=True)
     of_U, of_V = step_lengths(U, s, V)
     return scaled_gradient(U, of_U), s, scaled_gradient(V, of_V)
 
@@ -194,7 +193,7 @@ def scaled_gradient(factor, lengths):
     return fixed + ops.stop_gradient(1 / lengths) * (factor - fixed)
 
 
-# What came before the dense warm-up was the default has plain factors.
+# Settings that are older than the default's dense warm-up say "plain-factors".
 CLASSES = {
     None: dprp.RankPruningCallback,
     "plain-factors": PlainFactors,

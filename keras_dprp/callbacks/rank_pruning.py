@@ -9,7 +9,7 @@ from keras_dprp import resize
 from keras_dprp.callbacks import checks
 from keras_dprp.callbacks.schedule import plan
 from keras_dprp.layers import SVDLayer
-from keras_dprp.layers.changes import is_kernel, to_factors, to_kernel
+from keras_dprp.layers.changes import to_factors, to_kernel
 from keras_dprp.ranks.costs import METRICS, NetworkCost
 from keras_dprp.ranks.rules import BudgetRule, ThresholdRule
 
@@ -20,10 +20,10 @@ SMALLEST_SAVING = 0.03
 class RankPruningCallback(keras.callbacks.Callback):
     """Lowers the ranks of factorised layers, and their real shapes, during one `fit`.
 
-    The training warms up with the penalties off, prunes from `start` to `stop`, then
-    leaves the small network to train freely. At an event the exact SVD of every
-    product is taken, ranks are chosen, and variables and optimizer slots get their
-    new shapes; training goes on where it was.
+    The training warms up as that of the dense network, prunes from `start` to `stop`,
+    then leaves the small network to train freely; the penalties are on while it prunes.
+    At an event the exact SVD of every product is taken, ranks are chosen, and variables
+    and optimizer slots get their new shapes; training goes on where it was.
 
     Every epoch `logs` gets `parameters_kept` and `macs_kept` (shares of the dense
     network that `fold` would keep) and `structure_penalty` and `compression_penalty`
@@ -184,20 +184,19 @@ class RankPruningCallback(keras.callbacks.Callback):
 
     def _choose_learning(self, epoch):
         """How layers learn in the first epoch of a `fit`, which may be any epoch."""
-        whole = [layer for layer in self.layers if layer.rank == layer.full_rank]
-        warms_up = self._dense_warm_up and epoch < self.schedule.start
-        if warms_up:
+        if self._dense_warm_up and epoch < self.schedule.start:
+            whole = [layer for layer in self.layers if layer.rank == layer.full_rank]
             # Ftrl and ScheduleFreeAdamW compute weights out of their slots, also where
             # there is no gradient: these have to be there for the change.
             resize.build_optimizer(self.model)
             resize.apply(whole, sum(map(to_kernel, whole), []))
-        elif epoch == self.schedule.start:
-            # A backup of the epoch before holds kernels, which the event is to find.
-            whole = [layer for layer in whole if is_kernel(layer)]
-        else:
-            whole = []
-        for layer in self.layers:
-            layer.learn_as("kernel" if layer in whole else "factors")
+            for layer in whole:
+                layer.learn_dense(True)
+        elif not self.schedule.is_event(epoch):
+            # They have warmed up in another `fit`, and this one does not.
+            dense = [layer for layer in self.layers if layer.learns_dense]
+            ranks = {id(layer): layer.rank for layer in dense}
+            self._replace_factors(dense, self._decompositions(dense), ranks)
 
     def _warn_if_too_late(self, epoch):
         if self.target is not None and epoch > self.schedule.stop:
@@ -212,13 +211,16 @@ class RankPruningCallback(keras.callbacks.Callback):
 
     def _prune(self, epoch):
         try:
-            decompositions = {id(layer): self.decompose(layer) for layer in self.layers}
+            decompositions = self._decompositions(self.layers)
         except np.linalg.LinAlgError:
             warnings.warn(
                 f"No ranks are pruned in epoch {epoch}: the weights are not finite. "
                 "The training has diverged; lower the learning rate.",
                 stacklevel=2,
             )
+            # The penalties, which set in now, are for factors.
+            for layer in self.layers:
+                layer.learn_dense(False)
             return
         spectra = {key: each.s for key, each in decompositions.items()}
         ranks = self.rule.ranks(self.layers, spectra, self.schedule.progress(epoch))
@@ -226,20 +228,24 @@ class RankPruningCallback(keras.callbacks.Callback):
         if not pays:
             ranks = {id(layer): layer.rank for layer in self.layers}
         # Also without new ranks: the exact SVD makes the bases orthonormal again.
-        new = [decompositions[id(x)].at_rank(ranks[id(x)]) for x in self.layers]
-        resize.apply(
-            self.layers,
-            [
-                change
-                for layer, decomposition in zip(self.layers, new, strict=True)
-                for change in self.changes(layer, decomposition)
-            ],
-        )
+        self._replace_factors(self.layers, decompositions, ranks)
         for layer in self.layers:
-            layer.learn_as("factors")
             layer.kept_rank.assign(float(layer.rank))
         if pays:
             self._record(epoch)
+
+    def _decompositions(self, layers):
+        return {id(layer): self.decompose(layer) for layer in layers}
+
+    def _replace_factors(self, layers, decompositions, ranks):
+        """Give layers the factors of these decompositions, at ranks by `id(layer)`."""
+        changes = []
+        for layer in layers:
+            new = decompositions[id(layer)].at_rank(ranks[id(layer)])
+            changes += self.changes(layer, new)
+        resize.apply(layers, changes)
+        for layer in layers:
+            layer.learn_dense(False)
 
     def _pays(self, ranks, epoch):
         """Whether an event saves enough; the last one only has to save anything."""

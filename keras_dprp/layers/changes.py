@@ -9,37 +9,31 @@ from keras_dprp.layers import learning
 
 
 def to_kernel(layer):
-    """The changes after which the kernel matrix is U, or its transpose V.
+    """The changes after which one of U and V is the kernel matrix.
 
-    The other one of them and s are ones.
+    The other one is the identity then, and s all ones.
 
     Args:
         layer: A built `SVDLayer` of full rank.
 
     Returns:
-        A list of `Change`, empty if that is so already, as in weights of a backup.
+        A list of `Change`, empty if the kernel learns by itself already.
     """
-    if is_kernel(layer):
+    if layer.learns_dense:
         return []
     U, s, V = (ops.convert_to_numpy(x).astype("float64") for x in layer.factors())
     kernel, own, factor, other = layer.U, U, layer.V, V
     if not learning.is_in_U(U, V):
         kernel, own, factor, other = layer.V, V, layer.U, U
     on_kernel = s[..., :, None] * np.swapaxes(other, -1, -2)
+    identity = np.broadcast_to(np.eye(other.shape[-1]), other.shape)
     return [
         resize.Change(
             kernel, own @ on_kernel, _to_kernel_gradient(s, other), on_kernel
         ),
         resize.Change(layer.s, np.ones_like(s)),
-        resize.Change(factor, _ones(other)),
+        resize.Change(factor, identity),
     ]
-
-
-def is_kernel(layer):
-    """Whether a layer of full rank is as `to_kernel` leaves it."""
-    U, _, V = (ops.convert_to_numpy(factor) for factor in layer.factors())
-    other = V if learning.is_in_U(U, V) else U
-    return np.array_equal(other, _ones(other))
 
 
 def to_factors(layer, new):
@@ -62,7 +56,7 @@ def to_factors(layer, new):
             strict=True,
         )
     )
-    if layer.learning == "kernel":
+    if layer.learns_dense:
         return _out_of_kernel(new, U, s, V)
     return [U, s, V]
 
@@ -73,11 +67,8 @@ def _out_of_kernel(new, U, s, V):
     Its gradient G says what the others' would have been: G V diag(s), the diagonal of
     Uᵀ G V, and Gᵀ U diag(s).
     """
-    # Of the slots gradients are with respect to the kernel over this: weight decay
-    # takes the same share of all s.
-    scale = np.mean(new.old_s, axis=-1)[..., None, None]
     kernel, factor = (U, V) if learning.is_in_U(new.U, new.V) else (V, U)
-    across = kernel.value * new.s[..., None, :] / scale
+    across = kernel.value * new.s[..., None, :]
     return [
         resize.Change(
             factor.variable,
@@ -89,15 +80,11 @@ def _out_of_kernel(new, U, s, V):
             s.variable,
             s.value,
             source=kernel.variable,
-            kernel_maps=(kernel.value, factor.value / scale),
+            kernel_maps=(kernel.value, factor.value),
         ),
         # Last, as the others are carried out of its slots.
         kernel,
     ]
-
-
-def _ones(square):
-    return np.broadcast_to(np.eye(square.shape[-1]), square.shape)
 
 
 def _to_kernel_gradient(s, other):

@@ -9,8 +9,7 @@ from keras import ops
 from keras_dprp import resize
 from keras_dprp.cloning import twin_config
 from keras_dprp.decomposition import decompose
-from keras_dprp.layers import checkpoint
-from keras_dprp.layers.learning import learning_factors
+from keras_dprp.layers import checkpoint, learning
 from keras_dprp.layers.penalized_layer import PenalizedLayer
 from keras_dprp.layers.rank_argument import check_rank, resolve_rank
 from keras_dprp.layers.spectral_initializer import SpectralInitializer
@@ -40,7 +39,8 @@ class SVDLayer(PenalizedLayer):
         U: Variable of shape `(rows, rank)`; with groups `(groups, rows, rank)`.
         s: Variable of shape `(rank,)`; with groups `(groups, rank)`.
         V: Variable of shape `(columns, rank)`; with groups `(groups, columns, rank)`.
-        learning: How the kernel learns, see `layers/learning.py`.
+        learns_dense: Whether the kernel learns by itself now, see
+            `layers/learning.py`: U or V is the kernel matrix then, the others ones.
     """
 
     stock_class: type[keras.layers.Layer]
@@ -64,7 +64,7 @@ class SVDLayer(PenalizedLayer):
             if argument != "activity_regularizer":
                 setattr(self, argument, getattr(stock, argument))
         self.requested_rank = check_rank(rank)
-        self.learning = "factors"
+        self.learns_dense = False
         self.supports_masking = stock.supports_masking
         self.input_spec = stock.input_spec
         # A method, which Keras does not track; the stock layer is no part of this one.
@@ -204,7 +204,7 @@ class SVDLayer(PenalizedLayer):
 
     def _learning_factors(self):
         U, s, V = self.factors()
-        return learning_factors(U, s, V, self.learning)
+        return learning.learning_factors(U, s, V, self.learns_dense)
 
     @property
     def kernel(self):
@@ -218,20 +218,34 @@ class SVDLayer(PenalizedLayer):
         """The exact SVD of the product, a `Decomposition` of float64 arrays."""
         return decompose(*(ops.convert_to_numpy(factor) for factor in self.factors()))
 
-    def learn_as(self, learning):
-        """Change how the kernel learns.
+    @property
+    def decaying(self):
+        """The one of the factors that an optimizer's weight decay is for."""
+        if not self.learns_dense:
+            return self.s
+        return self.U if learning.is_in_U(self.U, self.V) else self.V
+
+    def learn_dense(self, dense):
+        """Have the kernel learn by itself, or by its factors.
 
         Args:
-            learning: "factors" or "kernel": see `layers/learning.py`. The factors,
-                and slots, are to be what that needs.
+            dense: Bool. The factors, and slots, are to be what that needs: see
+                `layers/changes.py`.
         """
-        if learning != self.learning:
-            self.learning = learning
+        if dense != self.learns_dense:
+            before = self.decaying
+            self.learns_dense = dense
+            resize.pass_on_weight_decay(self, before, self.decaying)
             resize.retrace(self)
+
+    def recognize_learning(self):
+        """Have the kernel learn as it did when factors like these were saved."""
+        factors = (ops.convert_to_numpy(factor) for factor in self.factors())
+        self.learn_dense(learning.is_dense(*factors))
 
     def singular_values(self):
         """|s| in descending order, `(rank,)` or `(groups, rank)`, float64."""
-        if self.learning == "kernel":
+        if self.learns_dense:
             return self.decompose().s
         s = np.abs(ops.convert_to_numpy(self.s).astype("float64"))
         return -np.sort(-s, axis=-1)

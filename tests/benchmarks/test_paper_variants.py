@@ -149,10 +149,10 @@ def test_slots_of_a_kernel_become_scaled_gradients(paper):
     layer = scrambled_layer()
     for change in to_kernel(layer):
         change.variable.assign(change.value)
-    layer.learn_as("kernel")
+    layer.learn_dense(True)
     new = layer.decompose()
     gradient = np.random.default_rng(1).normal(size=(len(new.U), len(new.V)))
-    of_U, of_V = map(np.asarray, variants.step_lengths(*new.factors()))
+    of_U, of_V = map(np.asarray, variants.step_lengths(new.U, new.s, new.V))
     slot = gradient if layer.U.shape[0] >= layer.V.shape[0] else gradient.T
     expected = {
         "U": gradient @ new.V * new.s / of_U,

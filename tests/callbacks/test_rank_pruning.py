@@ -251,12 +251,14 @@ def test_every_optimizer_trains_on(name):
 
 
 @records_warnings
-def test_weights_that_are_not_finite_stay_and_are_told():
+@pytest.mark.parametrize("stop", [1, 2])
+def test_weights_that_are_not_finite_stay_and_are_told(stop):
     model = factorized(perceptron(), keras.optimizers.SGD(float("nan")))
     before = ranks(model)
-    callback = dprp.RankPruningCallback(0.5, start=1, stop=1, verbose=0)
-    with pytest.warns(UserWarning, match="epoch 1: the weights are not finite"):
+    callback = dprp.RankPruningCallback(0.5, start=1, stop=stop, verbose=0)
+    with pytest.warns(UserWarning, match="the weights are not finite") as told:
         train(model, [callback])
+    assert sum("not finite" in str(each.message) for each in told) == stop
     assert ranks(model) == before
 
 

@@ -1,11 +1,18 @@
-"""How kernels learn: as stock kernels do in the warm-up."""
+"""Until ranks fall, kernels learn as stock kernels do."""
 
 import keras
 import numpy as np
 import pytest
 from gradients import outputs_and_gradients
 from keras import ops
-from small_models import compiled, train
+from small_models import (
+    AtEpoch,
+    classification_data,
+    compiled,
+    convnet,
+    factorized_layers,
+    train,
+)
 
 import keras_dprp as dprp
 from keras_dprp.layers import changes
@@ -16,6 +23,15 @@ LAYERS = {
     "convolution": (lambda: dprp.SVDConv2D(4, 3, **WITHOUT), (2, 6, 6, 3)),
     "channel": (lambda: dprp.SVDConv2D(9, 2, mode="channel", **WITHOUT), (2, 6, 6, 3)),
     "groups": (lambda: dprp.SVDConv2D(4, 3, groups=2, **WITHOUT), (2, 6, 6, 4)),
+    # One of the factors of these is the identity from the beginning.
+    "one unit": (lambda: dprp.SVDDense(1, **WITHOUT), (8, 6)),
+    "identity": (
+        lambda: dprp.SVDDense(
+            6, kernel_initializer=keras.initializers.Identity(3.0), **WITHOUT
+        ),
+        (8, 6),
+    ),
+    "zeros": (lambda: dprp.SVDDense(4, kernel_initializer="zeros", **WITHOUT), (8, 6)),
 }
 WITHOUT = {"structure": None, "compression": None}
 
@@ -54,39 +70,111 @@ def test_a_kernel_that_learns_alone_takes_the_stock_step(name):
     layer, inputs, cotangent = built(name)
     for change in changes.to_kernel(layer):
         change.variable.assign(change.value)
-    layer.learn_as("kernel")
+    layer.learn_dense(True)
     expected = stock_step(layer, inputs, cotangent)
     moved = moved_kernel(layer, inputs, cotangent, rate=1e-3)
     np.testing.assert_allclose(moved, expected, atol=1e-3 * np.abs(expected).max())
 
 
-def test_outputs_do_not_depend_on_how_a_layer_learns():
-    # Factors need not be what that way has them: weights can be loaded at any time.
-    layer, inputs, _ = built("convolution")
-    before = ops.convert_to_numpy(layer(inputs))
-    layer.learn_as("kernel")
-    np.testing.assert_allclose(layer(inputs), before, atol=1e-6)
-
-
-@pytest.mark.parametrize("decay", [None, "l2"])
-@pytest.mark.parametrize(
-    "optimizer", [lambda: keras.optimizers.SGD(0.05, 0.9), lambda: "adam"]
-)
-def test_a_warm_up_is_the_training_of_the_stock_model(optimizer, decay):
-    stock = keras.Sequential(
+def small_network(regularizer=None, head="glorot_uniform"):
+    return keras.Sequential(
         [
             keras.Input((6, 6, 2)),
-            keras.layers.Conv2D(8, 3, activation="relu", kernel_regularizer=decay),
-            keras.layers.Conv2D(3, 3, activation="relu", kernel_regularizer=decay),
+            keras.layers.Conv2D(
+                8, 3, activation="relu", kernel_regularizer=regularizer
+            ),
+            keras.layers.Conv2D(3, 3, activation="tanh"),
             keras.layers.Flatten(),
-            keras.layers.Dense(4, kernel_regularizer=decay),
+            keras.layers.Dense(4, kernel_initializer=head),
         ]
     )
-    model = dprp.factorize(stock)
+
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(0.05, 0.9),
+    "sgd with decay": lambda: keras.optimizers.SGD(0.05, 0.9, weight_decay=0.5),
+    "adam": lambda: "adam",
+    "adamw": lambda: keras.optimizers.AdamW(0.01, weight_decay=1.0),
+    "mean weights": lambda: keras.optimizers.SGD(0.05, use_ema=True),
+}
+NETWORKS = {
+    "plain": small_network,
+    "regularizer": lambda: small_network(regularizer="l2"),
+    "zeros": lambda: small_network(head="zeros"),
+}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "network"),
+    [*((name, "plain") for name in OPTIMIZERS), *(("sgd", each) for each in NETWORKS)],
+)
+def test_a_warm_up_is_the_training_of_the_stock_model(optimizer, network):
+    stock = NETWORKS[network]()
+    model = dprp.factorize(stock, structure=None, compression=None)
     pruning = dprp.RankPruningCallback(0.6, start=3, stop=3, verbose=0)
     losses = [
-        train(compiled(each, optimizer()), callbacks, epochs=5).history["loss"]
+        train(compiled(each, OPTIMIZERS[optimizer]()), callbacks, epochs=5).history
         for each, callbacks in ((stock, []), (model, [pruning]))
     ]
-    np.testing.assert_allclose(losses[1][:3], losses[0][:3], rtol=1e-4)
+    expected, ours = (np.array(each["loss"]) for each in losses)
+    np.testing.assert_allclose(ours[:3], expected[:3], rtol=1e-4)
+    # The event costs what the lower rank does, no more.
+    assert (ours[3:] < expected[0] + 0.1).all()
     assert dprp.summary(model).parameters_kept <= 0.6
+
+
+def warmed_up(start=4):
+    """A model whose training has been stopped in its warm-up."""
+    keras.utils.set_random_seed(0)
+    model = compiled(dprp.factorize(convnet()), "adam")
+    pruning = dprp.RankPruningCallback(0.5, start=start, stop=start, verbose=0)
+
+    def stop(logs):
+        model.stop_training = True
+
+    train(model, [pruning, AtEpoch(1, end=stop)], epochs=8)
+    return model
+
+
+def test_a_model_saved_in_the_warm_up_goes_on_as_the_one_in_memory(tmp_path):
+    model = warmed_up()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for one, other in zip(*map(factorized_layers, (model, loaded)), strict=True):
+        assert one.learns_dense
+        np.testing.assert_allclose(
+            other.singular_values(), one.singular_values(), rtol=1e-6
+        )
+    losses = [train(each, [], epochs=2).history["loss"] for each in (model, loaded)]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_weights_of_factors_learn_by_their_factors_wherever_they_come_from(tmp_path):
+    model, other = warmed_up(), compiled(dprp.factorize(convnet()), "adam")
+    train(other, [], epochs=1)
+    x, _ = classification_data((6, 6, 2))
+    expected = other.predict(x, verbose=0)
+    other.save_weights(tmp_path / "other.weights.h5")
+    model.load_weights(tmp_path / "other.weights.h5")
+    assert not any(layer.learns_dense for layer in factorized_layers(model))
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-5)
+    model = warmed_up()
+    model.set_weights(other.get_weights())
+    assert not any(layer.learns_dense for layer in factorized_layers(model))
+
+
+def test_a_fit_that_begins_after_the_warm_up_learns_by_factors():
+    model = warmed_up()
+    x, _ = classification_data((6, 6, 2))
+    expected = model.predict(x, verbose=0)
+    seen = {}
+
+    def look(logs):
+        seen["dense"] = [layer.learns_dense for layer in factorized_layers(model)]
+        seen["outputs"] = model.predict(x, verbose=0)
+
+    pruning = dprp.RankPruningCallback(0.5, start=1, stop=6, every=3, verbose=0)
+    train(model, [pruning, AtEpoch(2, begin=look)], epochs=8, initial_epoch=2)
+    assert not any(seen["dense"])
+    np.testing.assert_allclose(seen["outputs"], expected, atol=1e-5)
+    assert dprp.summary(model).parameters_kept <= 0.5
