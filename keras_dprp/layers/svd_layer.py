@@ -39,8 +39,8 @@ class SVDLayer(PenalizedLayer):
         U: Variable of shape `(rows, rank)`; with groups `(groups, rows, rank)`.
         s: Variable of shape `(rank,)`; with groups `(groups, rank)`.
         V: Variable of shape `(columns, rank)`; with groups `(groups, columns, rank)`.
-        learns_dense: Whether the kernel learns by itself now, see
-            `layers/learning.py`: U or V is the kernel matrix then, the others ones.
+        learns_dense: Whether the kernel learns by itself now. U or V is the kernel
+            matrix then, the other one the identity, and s is all ones.
     """
 
     stock_class: type[keras.layers.Layer]
