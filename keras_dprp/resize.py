@@ -23,6 +23,8 @@ from keras_dprp import slots
 
 # The models that hold a factorised layer. Weak: none of them owns another here.
 _models: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+# By optimizer, `id(s)` where this file keeps weight decay off s, and not the user.
+_spared: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def flatten_layers(model):
 
 def adopt(model):
     """Note that a model holds its factorised layers, before it has called them."""
-    newly_excluded = [_join(layer, model) for layer in _factorized(model)]
-    if any(newly_excluded) and getattr(model, "train_function", None) is not None:
+    changed = [_join(layer, model) for layer in _factorized(model)]
+    if any(changed) and getattr(model, "train_function", None) is not None:
         # It was compiled when weight decay still reached the bases.
         model.make_train_function(force=True)
 
@@ -136,23 +138,11 @@ def retrace(layer):
         _forget_compiled_functions(model)
 
 
-def pass_on_weight_decay(layer, variable, other):
-    """Have weight decay reach another variable where it has reached this one.
-
-    Args:
-        layer: The `SVDLayer` of both.
-        variable: A `keras.Variable`.
-        other: A `keras.Variable`.
-    """
+def place_weight_decay(layer):
+    """Have weight decay reach `layer.decaying`, and no other of the factors."""
     for model in _models.get(layer, ()):
         for optimizer in _optimizers(model):
-            # Not where it is the user's choice that it does not.
-            if optimizer._use_weight_decay(variable):
-                excluded: set = getattr(optimizer, "_exclude_from_weight_decay", set())
-                excluded = excluded - {optimizer._var_key(other)}
-                excluded |= {optimizer._var_key(variable)}
-                optimizer._exclude_from_weight_decay = excluded
-                optimizer._exclude_from_weight_decay_cache = {}
+            _place_weight_decay(optimizer, layer)
 
 
 def load_factors(layer, factors):
@@ -237,26 +227,30 @@ def _join(layer, model):
     if "set_weights" not in vars(model):
         # Past Keras's tracking, which would take it for a part of the model.
         object.__setattr__(model, "set_weights", _RankAwareSetWeights(model))
-    return _exclude_from_weight_decay(
-        model, [v for v in _factors(layer).values() if v is not layer.decaying]
-    )
+    # All of them, whatever the first ones say.
+    return any([_place_weight_decay(each, layer) for each in _optimizers(model)])
 
 
-def _exclude_from_weight_decay(model, variables):
-    """Keep weight decay off `variables`; whether it reached them until now.
+def _place_weight_decay(optimizer, layer):
+    """As `place_weight_decay`, for one optimizer; whether this changed anything.
 
     `Optimizer.exclude_from_weight_decay` would overwrite the user's choice, and is
     refused once the optimizer is built.
     """
-    changed = False
-    for optimizer in _optimizers(model):
-        keys = {optimizer._var_key(variable) for variable in variables}
-        excluded: set = getattr(optimizer, "_exclude_from_weight_decay", set())
-        if not keys <= excluded:
-            optimizer._exclude_from_weight_decay = excluded | keys
-            optimizer._exclude_from_weight_decay_cache = {}
-            changed = True
-    return changed
+    spared = _spared.setdefault(optimizer, set())
+    before = frozenset(getattr(optimizer, "_exclude_from_weight_decay", ()))
+    excluded = before | {optimizer._var_key(v) for v in _factors(layer).values()}
+    # A user who keeps it off s means the kernel, whichever of the factors that is.
+    if optimizer._var_key(layer.s) not in before or id(layer.s) in spared:
+        excluded -= {optimizer._var_key(layer.decaying)}
+        if layer.decaying is layer.s:
+            spared.discard(id(layer.s))
+        else:
+            spared.add(id(layer.s))
+    if excluded != before:
+        optimizer._exclude_from_weight_decay = set(excluded)
+        optimizer._exclude_from_weight_decay_cache = {}
+    return excluded != before
 
 
 def _optimizers(model) -> Iterator[keras.optimizers.Optimizer]:

@@ -49,11 +49,12 @@ def page(results):
 
 # The warm-up, measured
 
-The network of `make demo` on handwritten digits, {results["epochs"]} epochs with Adam and a
-cosine decay: dense, with DPRP at {results["macs_kept"]:.0%} of the MACs, whose kernels learn by
-themselves until ranks fall, and with DPRP whose kernels learn by their factors from the
-first step ([why](method.md#how-kernels-learn)). Means over {seeds} seeds and sample standard
-deviations, on {results["validation_images"]} validation images.
+The network of `make demo` on handwritten digits, {results["epochs"]} epochs with Adam
+and a cosine decay: dense; with DPRP at {results["macs_kept"]:.0%} of the MACs, whose
+kernels learn by themselves until ranks fall; and with DPRP whose kernels learn by their
+factors from the first step ([why](method.md#how-kernels-learn)). Means over {seeds}
+seeds and sample standard deviations, on {results["validation_images"]} validation
+images.
 
 {table(HEADINGS, lines(results["runs"]))}
 

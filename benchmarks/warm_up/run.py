@@ -3,9 +3,9 @@
     KERAS_BACKEND=tensorflow python benchmarks/warm_up/run.py   # 20 minutes
     python benchmarks/warm_up/report.py
 
-The network of `examples/digits.py` at several learning rates: dense, with DPRP, and with
-DPRP whose kernels learn by their factors from the first step. Judged on the validation
-images.
+The network of `examples/digits.py` at several learning rates: dense, with DPRP, and
+with DPRP whose kernels learn by their factors from the first step. Judged on the
+validation images.
 """
 
 import itertools
@@ -34,18 +34,14 @@ class PlainFactors(dprp.RankPruningCallback):
     _dense_warm_up = False
 
 
-PRUNING = {
-    "dense": None,
-    "DPRP": dprp.RankPruningCallback,
-    "DPRP, plain factors": PlainFactors,
-}
+PRUNING = {"DPRP": dprp.RankPruningCallback, "DPRP, plain factors": PlainFactors}
 
 
 def trained(name, seed):
     """The network after one `fit`."""
     keras.utils.set_random_seed(seed)
     model, callbacks = digits.build(), []
-    if PRUNING[name] is not None:
+    if name in PRUNING:
         model = dprp.factorize(model)
         callbacks = [PRUNING[name](digits.MACS_KEPT, "macs", verbose=0)]
     training, validation, _ = digits.load_splits()
@@ -57,7 +53,9 @@ def main():
     """Train all of them and keep how they do on the validation images."""
     _, validation, _ = digits.load_splits()
     runs = []
-    for rate, seed, name in itertools.product(LEARNING_RATES, SEEDS, PRUNING):
+    for rate, seed, name in itertools.product(
+        LEARNING_RATES, SEEDS, ("dense", *PRUNING)
+    ):
         digits.LEARNING_RATE = rate
         model = trained(name, seed)
         loss, accuracy = model.evaluate(*validation, verbose=0)

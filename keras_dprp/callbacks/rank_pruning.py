@@ -1,5 +1,6 @@
 """The callback that makes ranks fall in one `fit`."""
 
+import contextlib
 import warnings
 
 import keras
@@ -119,9 +120,11 @@ class RankPruningCallback(keras.callbacks.Callback):
         if not self.history:
             self._record(epoch)
             self._warn_if_too_late(epoch)
-            self._choose_learning(epoch)
+            with self._told_if_not_finite(epoch):
+                self._choose_learning(epoch)
         if self.schedule.is_event(epoch):
-            self._prune(epoch)
+            with self._told_if_not_finite(epoch):
+                self._prune(epoch)
         phase = self.schedule.prunes(epoch)
         if phase != self._phase:
             self._phase = phase
@@ -183,7 +186,10 @@ class RankPruningCallback(keras.callbacks.Callback):
         return rule
 
     def _choose_learning(self, epoch):
-        """How layers learn in the first epoch of a `fit`, which may be any epoch."""
+        """How kernels learn in the first epoch of a `fit`, which may be any epoch."""
+        for layer in self.layers:
+            # Weights may have been assigned past everything that tells the layer.
+            layer.recognize_learning()
         if self._dense_warm_up and epoch < self.schedule.start:
             whole = [layer for layer in self.layers if layer.rank == layer.full_rank]
             # Ftrl and ScheduleFreeAdamW compute weights out of their slots, also where
@@ -209,19 +215,23 @@ class RankPruningCallback(keras.callbacks.Callback):
                     stacklevel=2,
                 )
 
-    def _prune(self, epoch):
+    @contextlib.contextmanager
+    def _told_if_not_finite(self, epoch):
+        """A warning in place of the error where there is nothing to decompose."""
         try:
-            decompositions = self._decompositions(self.layers)
+            yield
         except np.linalg.LinAlgError:
             warnings.warn(
                 f"No ranks are pruned in epoch {epoch}: the weights are not finite. "
                 "The training has diverged; lower the learning rate.",
                 stacklevel=2,
             )
-            # The penalties, which set in now, are for factors.
+            # Penalties, which may set in now, are for factors.
             for layer in self.layers:
                 layer.learn_dense(False)
-            return
+
+    def _prune(self, epoch):
+        decompositions = self._decompositions(self.layers)
         spectra = {key: each.s for key, each in decompositions.items()}
         ranks = self.rule.ranks(self.layers, spectra, self.schedule.progress(epoch))
         pays = self._pays(ranks, epoch)

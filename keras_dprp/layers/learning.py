@@ -18,8 +18,8 @@ def learning_factors(U, s, V, dense):
     if not dense:
         return U, s, V
     if is_in_U(U, V):
-        return U, _held(s), _held(V)
-    return _held(U), _held(s), V
+        return U + _nothing(s, V), ops.stop_gradient(s), ops.stop_gradient(V)
+    return ops.stop_gradient(U), ops.stop_gradient(s), V + _nothing(s, U)
 
 
 def is_in_U(U, V):
@@ -37,7 +37,6 @@ def is_dense(U, s, V):
     )
 
 
-def _held(factor):
-    """The factor, with gradients of zero: Keras warns of variables that have none."""
-    fixed = ops.stop_gradient(factor)
-    return fixed + 0.0 * (factor - fixed)
+def _nothing(*factors):
+    """Zero, with gradients of zero: Keras warns of variables that have none."""
+    return 0.0 * sum(ops.sum(factor) for factor in factors)

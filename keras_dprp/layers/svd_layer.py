@@ -233,19 +233,26 @@ class SVDLayer(PenalizedLayer):
                 `layers/changes.py`.
         """
         if dense != self.learns_dense:
-            before = self.decaying
             self.learns_dense = dense
-            resize.pass_on_weight_decay(self, before, self.decaying)
+            resize.place_weight_decay(self)
             resize.retrace(self)
 
     def recognize_learning(self):
-        """Have the kernel learn as it did when factors like these were saved."""
-        factors = (ops.convert_to_numpy(factor) for factor in self.factors())
-        self.learn_dense(learning.is_dense(*factors))
+        """Have the kernel learn as it did when factors like these were saved.
+
+        If that is otherwise than now, slots begin anew.
+        """
+        values = [ops.convert_to_numpy(factor) for factor in self.factors()]
+        dense = learning.is_dense(*values)
+        if dense != self.learns_dense:
+            changes = map(resize.Change, (self.U, self.s, self.V), values)
+            resize.apply([self], list(changes))
+            self.learn_dense(dense)
 
     def singular_values(self):
         """|s| in descending order, `(rank,)` or `(groups, rank)`, float64."""
-        if self.learns_dense:
+        # Without a decomposition of what is not finite, as at any time.
+        if self.learns_dense and np.isfinite(ops.convert_to_numpy(self.kernel)).all():
             return self.decompose().s
         s = np.abs(ops.convert_to_numpy(self.s).astype("float64"))
         return -np.sort(-s, axis=-1)
@@ -299,6 +306,10 @@ class SVDLayer(PenalizedLayer):
             "structure": [serialize(penalty) for penalty in self.structure],
             "compression": [serialize(penalty) for penalty in self.compression],
         }
+
+    def set_weights(self, weights):
+        super().set_weights(weights)
+        self.recognize_learning()
 
     def save_own_variables(self, store):
         for name, variable in self._own_variables().items():

@@ -263,6 +263,19 @@ def test_weights_that_are_not_finite_stay_and_are_told(stop):
 
 
 @records_warnings
+@pytest.mark.parametrize("initial_epoch", [0, 2])
+def test_a_fit_that_begins_with_weights_that_are_not_finite_goes_on(initial_epoch):
+    # They have diverged in a warm-up.
+    model = factorized(perceptron(), keras.optimizers.SGD(float("nan")))
+    stopped = dprp.RankPruningCallback(0.5, start=2, stop=2, verbose=0)
+    stop = AtEpoch(0, end=lambda logs: setattr(model, "stop_training", True))
+    train(model, [stopped, stop], epochs=4)
+    callback = dprp.RankPruningCallback(0.5, start=1, stop=3, every=2, verbose=0)
+    with pytest.warns(UserWarning, match="the weights are not finite"):
+        train(model, [callback], epochs=5, initial_epoch=initial_epoch)
+
+
+@records_warnings
 def test_a_fit_that_goes_on_after_the_last_event_warns():
     model = factorized(perceptron())
     with pytest.warns(UserWarning, match="after the last event.*target=0.5"):
