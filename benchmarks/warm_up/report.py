@@ -45,22 +45,22 @@ def lines(runs):
 def page(results):
     """The whole page."""
     seeds = len({run["seed"] for run in results["runs"]})
-    return f"""<!-- Written by benchmarks/warm_up/report.py: change that, not this. -->
-
-# The warm-up, measured
-
-The network of `make demo` on handwritten digits, {results["epochs"]} epochs with Adam
-and a cosine decay: dense; with DPRP at {results["macs_kept"]:.0%} of the MACs, whose
-kernels learn by themselves until ranks fall; and with DPRP whose kernels learn by their
-factors from the first step ([why](method.md#how-kernels-learn)). Means over {seeds}
-seeds and sample standard deviations, on {results["validation_images"]} validation
-images.
-
-{table(HEADINGS, lines(results["runs"]))}
-
-{machine(results)}; {software(results)}; by
-[`run.py`](../benchmarks/warm_up/run.py).
-"""
+    return (
+        "<!-- Written by benchmarks/warm_up/report.py: change that, not this. -->\n\n"
+        "# The warm-up, measured\n\n"
+        f"The network of `make demo` on handwritten digits, {results['epochs']} epochs "
+        "with Adam and a cosine decay: dense; with DPRP at "
+        f"{results['macs_kept']:.0%} of the MACs, whose kernels learn by themselves "
+        "until ranks fall; and with DPRP whose kernels learn by their factors from the "
+        "first step ([why](method.md#how-kernels-learn)). Means over "
+        f"{seeds} seeds and sample standard deviations, on "
+        f"{results['validation_images']} validation images.\n\n"
+        + table(HEADINGS, lines(results["runs"]))
+        + "\n\nNo way of learning is ahead at every learning rate, and most "
+        "differences are within the scatter of the seeds.\n\n"
+        "By [`run.py`](../benchmarks/warm_up/run.py), on "
+        f"{machine(results)}; {software(results)}.\n"
+    )
 
 
 if __name__ == "__main__":
