@@ -95,6 +95,7 @@ def uninterrupted(tmp_path_factory):
         (1, "pruning_first"),
         (START, "pruning_last"),
         (3, "pruning_first"),
+        (3, "pruning_last"),
     ],
 )
 def test_a_killed_training_resumes_as_if_nothing_had_happened(

@@ -11,6 +11,7 @@ from small_models import (
     convnet,
     factorized,
     factorized_layers,
+    prune_at,
     ranks,
     slots,
     train,
@@ -314,7 +315,7 @@ def test_weight_decay_of_a_kernel_is_the_same_however_it_learns(name, excluded):
         )
     norms = []
     callbacks = [
-        dprp.RankPruningCallback(1.0, start=1, stop=1, verbose=0),
+        prune_at(1, target=1.0),
         *(AtEpoch(epoch, begin=lambda logs: norms.append(norm())) for epoch in (1, 2)),
     ]
 

@@ -17,21 +17,17 @@ import keras
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
+BENCHMARKS = ROOT / "benchmarks"
+sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "paper"), str(ROOT / "examples")]
 
 import digits  # noqa: E402
 from environment import describe  # noqa: E402
+from variants import PlainFactors  # noqa: E402
 
 import keras_dprp as dprp  # noqa: E402
 
 SEEDS = (0, 1, 2, 3)
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
-
-
-class PlainFactors(dprp.RankPruningCallback):
-    """Factors learn from the first step on."""
-
-    _dense_warm_up = False
 
 
 PRUNING = {"DPRP": dprp.RankPruningCallback, "DPRP, plain factors": PlainFactors}

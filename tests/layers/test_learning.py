@@ -9,10 +9,12 @@ from small_models import (
     AtEpoch,
     classification_data,
     compiled,
+    factorized,
+    factorized_layers,
     perceptron,
+    prune_at,
     train,
 )
-from small_models import factorized_layers as factorized
 
 import keras_dprp as dprp
 from keras_dprp.layers import changes
@@ -114,13 +116,14 @@ NETWORKS = {
 def test_a_warm_up_is_the_training_of_the_stock_model(optimizer, network):
     stock = NETWORKS[network]()
     model = dprp.factorize(stock, structure=None, compression=None)
-    pruning = dprp.RankPruningCallback(0.6, start=3, stop=3, verbose=0)
     kernels = []
 
     def look(logs):
-        kernels.append([layer.to_matrix(layer.kernel) for layer in factorized(model)])
+        kernels.append(
+            [layer.to_matrix(layer.kernel) for layer in factorized_layers(model)]
+        )
 
-    callbacks = [AtEpoch(3, begin=look), pruning, AtEpoch(3, begin=look)]
+    callbacks = [AtEpoch(3, begin=look), prune_at(3), AtEpoch(3, begin=look)]
     losses = [
         train(compiled(each, OPTIMIZERS[optimizer]()), callbacks, epochs=5).history
         for each, callbacks in ((stock, []), (model, callbacks))
@@ -130,22 +133,21 @@ def test_a_warm_up_is_the_training_of_the_stock_model(optimizer, network):
     assert np.isfinite(ours).all()
     # The event takes from every kernel what the lower rank does, and no more.
     assert dprp.summary(model).parameters_kept <= 0.6
-    for layer, before, after in zip(factorized(model), *kernels, strict=True):
+    for layer, before, after in zip(factorized_layers(model), *kernels, strict=True):
         U, s, Vt = np.linalg.svd(before, full_matrices=False)
         truncated = (U * s)[:, : layer.rank] @ Vt[: layer.rank]
         np.testing.assert_allclose(after, truncated, atol=1e-5)
 
 
-def warmed_up(start=4):
+def warmed_up():
     """A model whose training has been stopped in its warm-up."""
     keras.utils.set_random_seed(0)
-    model = compiled(dprp.factorize(perceptron()), "adam")
-    pruning = dprp.RankPruningCallback(0.5, start=start, stop=start, verbose=0)
+    model = factorized(perceptron(), "adam")
 
     def stop(logs):
         model.stop_training = True
 
-    train(model, [pruning, AtEpoch(1, end=stop)], epochs=8)
+    train(model, [prune_at(4), AtEpoch(1, end=stop)], epochs=8)
     return model
 
 
@@ -153,7 +155,7 @@ def test_a_model_saved_in_the_warm_up_goes_on_as_the_one_in_memory(tmp_path):
     model = warmed_up()
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    for one, other in zip(*map(factorized, (model, loaded)), strict=True):
+    for one, other in zip(*map(factorized_layers, (model, loaded)), strict=True):
         assert one.learns_dense
         expected = np.linalg.svd(one.to_matrix(one.kernel), compute_uv=False)
         np.testing.assert_allclose(other.singular_values(), expected, rtol=1e-4)
@@ -180,23 +182,23 @@ WAYS = [by_file, at_once, by_layer]
 
 @pytest.mark.parametrize("copy", WAYS)
 def test_weights_of_factors_learn_by_their_factors_wherever_they_go(copy, tmp_path):
-    source, target = compiled(dprp.factorize(perceptron()), "adam"), warmed_up()
+    source, target = factorized(perceptron(), "adam"), warmed_up()
     train(source, [], epochs=1)
     copy(source, target, tmp_path)
     x, _ = classification_data()
     expected = source.predict(x, verbose=0)
-    assert not any(layer.learns_dense for layer in factorized(target))
+    assert not any(layer.learns_dense for layer in factorized_layers(target))
     np.testing.assert_allclose(target.predict(x, verbose=0), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("copy", WAYS)
 def test_weights_of_a_warm_up_learn_as_in_it_wherever_they_go(copy, tmp_path):
-    source, target = warmed_up(), compiled(dprp.factorize(perceptron()), "adam")
+    source, target = warmed_up(), factorized(perceptron(), "adam")
     # What its optimizer remembers of s and the bases would move them on.
     train(target, [], epochs=2)
     copy(source, target, tmp_path)
     train(target, [], epochs=2)
-    for layer in factorized(target):
+    for layer in factorized_layers(target):
         assert layer.learns_dense
         np.testing.assert_array_equal(layer.s, np.ones(layer.rank))
 
@@ -223,7 +225,7 @@ def test_a_fit_that_begins_after_the_warm_up_learns_by_factors():
     seen = {}
 
     def look(logs):
-        seen["dense"] = [layer.learns_dense for layer in factorized(model)]
+        seen["dense"] = [layer.learns_dense for layer in factorized_layers(model)]
         seen["outputs"] = model.predict(x, verbose=0)
 
     pruning = dprp.RankPruningCallback(0.5, start=1, stop=6, every=3, verbose=0)
