@@ -36,8 +36,10 @@ def network_name(model, dataset):
 def method_name(experiment):
     """As it is written in a text."""
     name = METHOD_NAMES.get(experiment["method"], experiment["method"])
-    without = experiment["method"] in PRUNED and penalty(experiment) == "none"
-    return f"{name}, no compression term" if without else name
+    if experiment["method"] not in PRUNED or penalty(experiment) != "none":
+        return name
+    structure = experiment["factorize"].get("structure", "default")
+    return f"{name}, no compression term" if structure else f"{name}, no penalties"
 
 
 def or_nothing(form, value):

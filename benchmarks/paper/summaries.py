@@ -42,8 +42,6 @@ METHOD_NAMES = {
     "truncated": "truncated SVD",
     "magnitude": "magnitude pruning",
 }
-# How kernels learn in the main results; other ways are trials.
-MAIN_VARIANTS = (None, "plain-factors")
 # What had no other network than itself.
 ALONE = ("dense", "dprp", "dense-own-teacher", "own-teacher")
 TAUGHT = ("dense-distilled", "distilled")
@@ -188,7 +186,7 @@ def split(experiments):
         elif (
             experiment["validate"]
             or experiment["fraction"] < 1
-            or experiment["variant"] not in MAIN_VARIANTS
+            or experiment["variant"]
         ):
             sections["other"].append(experiment)
         else:

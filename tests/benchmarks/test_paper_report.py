@@ -314,14 +314,22 @@ def test_a_network_that_is_only_a_source_is_no_main_result(report):
     assert cells(page["Other experiments"], "dense-100")
 
 
-def test_what_has_no_compression_term_says_so(report):
+@pytest.mark.parametrize(
+    ("without", "method"),
+    [
+        (["compression"], "DPRP, no compression term"),
+        (["structure", "compression"], "DPRP, no penalties"),
+        (["structure"], "DPRP"),
+    ],
+)
+def test_what_has_no_penalty_says_so(report, without, method):
     rows = [
         make_row("dense"),
-        make_row("plain", kept=0.5, factorize={"compression": None}),
+        make_row("other", kept=0.5, factorize=dict.fromkeys(without)),
     ]
     page = sections(report.write(rows))
-    (line,) = cells(page["Speed against accuracy"], "plain")
-    assert line["method"] == "DPRP, no compression term"
+    (line,) = cells(page["Speed against accuracy"], "other")
+    assert line["method"] == method
 
 
 def test_what_has_no_rows_is_not_measured(report):
