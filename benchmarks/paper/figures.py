@@ -17,8 +17,8 @@ OKABE_ITO = (
     "#56B4E9",
     "#000000",
 )
-COLORS = (*OKABE_ITO, "#882255", "#999999")
-# One less than colors, so that it takes 72 curves until a look comes again.
+COLORS = (*OKABE_ITO, "#882255", "#999999", "#999933", "#661100")
+# Eight beside eleven colors: it takes 88 curves until a look comes again.
 MARKERS = "osD^vPX*"
 # Points of accuracy below dense from which on nothing is in a figure: what collapses
 # would otherwise press everything else into one line.
