@@ -341,6 +341,13 @@ def parse_arguments():
     parser.add_argument(
         "--metric", choices=("parameters", "macs"), default="parameters"
     )
+    parser.add_argument(
+        "--without",
+        choices=("structure", "compression"),
+        nargs="+",
+        default=[],
+        help="penalties to leave out",
+    )
     parser.add_argument("--out", type=Path, default=OUT, help="folder to write into")
     parser.add_argument("--export", action="store_true", help="write .tflite files")
     options = vars(parser.parse_args())
@@ -360,6 +367,12 @@ def parse_arguments():
         parser.error(
             "--target must be in (0, 1], and goes with --method dprp. "
             f"Received: {target} with --method {options['method']}"
+        )
+    options["factorize"] = dict.fromkeys(options.pop("without"))
+    if options["factorize"] and options["method"] == "dense":
+        parser.error(
+            "--without goes with --method dprp. "
+            f"Received: {list(options['factorize'])} with --method dense"
         )
     return Settings(**options), folder, exports
 

@@ -117,11 +117,13 @@ def test_training_needs_no_tensorflow(data, tmp_path):
 def test_the_whole_line(data, tmp_path):
     out = tmp_path / "out"
     options = ("--model=resnet8", "--epochs=4", "--export")
-    done = run(*options, "--target=0.5", "--metric=macs", data=data, out=out)
+    options += ("--target=0.5", "--metric=macs", "--without", "compression")
+    done = run(*options, data=data, out=out)
     assert done.returncode == 0, done.stderr
     results = json.loads((out / "results.json").read_text())
     assert results["macs_kept"] <= 0.5
     assert results["pruning"] == {"target": 0.5, "metric": "macs"}
+    assert results["factorize"] == {"compression": None}
     for name in ("float32", "int8"):
         path = out / f"resnet8-{name}.tflite"
         assert results["tflite"][name]["bytes"] == path.stat().st_size
@@ -142,6 +144,7 @@ def test_the_whole_line(data, tmp_path):
         (["--epochs=0"], "--epochs must be 1 or more. Received: 0"),
         (["--target=2"], "--target must be in (0, 1]"),
         (["--target=0.5", "--method=dense"], "goes with --method dprp"),
+        (["--without", "structure", "--method=dense"], "goes with --method dprp"),
         (["--model=resnet21"], "invalid choice: 'resnet21'"),
         (["--own-teacher=9", "--epochs=9"], "--own-teacher must be in [0, 9)"),
         (["--own-teacher=5", "--teacher=x.keras"], "not allowed with argument"),
