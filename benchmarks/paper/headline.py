@@ -37,7 +37,7 @@ def few_images(experiments):
         f"\nTrained on {dprp['images']:,} images, a tenth, DPRP at "
         f"{dprp.mean('macs_kept'):.0%} of the MACs reaches "
         f"{spread(dprp, 'accuracy')}, the dense network {spread(dense, 'accuracy')} "
-        f"({len(dprp.seeds)} seeds).\n"
+        f"({len(dprp.seeds)} seeds, {dprp['epochs']} epochs).\n"
     )
 
 

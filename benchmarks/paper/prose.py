@@ -109,7 +109,7 @@ def fill(text, experiments):
     Raises:
         ValueError: If a figure or an experiment is unknown.
     """
-    every = {each.name: (each, pool) for pool in experiments.values() for each in pool}
+    every = {each.name: each for section in experiments.values() for each in section}
 
     def figure(match):
         word, name = match.groups()
@@ -120,9 +120,8 @@ def fill(text, experiments):
                 "names of layers begin, and an experiment that has rows "
                 f"({', '.join(every)}). Received: {match[0]}"
             )
-        experiment, pool = every[name]
         if of_layers:
-            return rank_share(experiment, word.removeprefix(RANKS))
-        return FIGURES[word](experiment, dense_of(experiment, pool))
+            return rank_share(every[name], word.removeprefix(RANKS))
+        return FIGURES[word](every[name], dense_of(every[name], every.values()))
 
     return _FIGURE.sub(figure, text)

@@ -161,7 +161,7 @@ def ablation(page, experiments):
     every = experiments["ablation"]
     if not every:
         return False
-    page.add(tables.settings_table(sorted(every, key=ablation_order)))
+    page.add(tables.settings_table(sorted(every, key=ablation_order), every))
     dense = [each for each in every if ablation_group(each) == "dense"]
     penalties = by_penalty(every)
     switched = [
@@ -294,7 +294,9 @@ def training_time(page, experiments):
 def other(page, experiments):
     """What is in the rows and in no section above."""
     if experiments["other"]:
-        page.add(tables.settings_table(experiments["other"]))
+        # A trial is compared with the dense network of the section it would be in.
+        pool = [each for section in experiments.values() for each in section]
+        page.add(tables.settings_table(experiments["other"], pool))
     else:
         page.add("Every row is in one of the sections above.")
     return True

@@ -144,7 +144,7 @@ def trade_off_table(pool):
     return table(headings, lines)
 
 
-def settings_table(experiments):
+def settings_table(experiments, pool):
     """Experiments whose settings are compared: accuracy beside what is kept."""
     headings = ["experiment", "network", "seeds", "epochs", "accuracy", "images"]
     headings += ["change, points", "training accuracy", "parameters kept", "MACs kept"]
@@ -158,7 +158,7 @@ def settings_table(experiments):
                 str(each["epochs"]),
                 spread(each, each.measured),
                 "held out" if each["validate"] else "test",
-                change_cell(each, experiments),
+                change_cell(each, pool),
                 training_accuracy(each),
                 f"{each.mean('parameters_kept'):.1%}",
                 f"{each.mean('macs_kept'):.1%}",

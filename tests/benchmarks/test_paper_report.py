@@ -314,6 +314,19 @@ def test_a_network_that_is_only_a_source_is_no_main_result(report):
     assert cells(page["Other experiments"], "dense-100")
 
 
+def test_a_trial_is_compared_with_the_dense_network_of_the_main_results(report):
+    rows = [
+        make_row("dense"),
+        make_row("dense-100", epochs=100, accuracy=0.5),
+        make_row("tuned", kept=0.5, method="finetuned", source="dense-100"),
+        make_row("trial", kept=0.5, accuracy=0.91, variant="plain-factors"),
+    ]
+    page = sections(report.write(rows))
+    (line,) = cells(page["Other experiments"], "trial")
+    assert line["change, points"] == "-1.00"
+    assert not cells(page["Main results"], "trial")
+
+
 @pytest.mark.parametrize(
     ("without", "method"),
     [
