@@ -10,6 +10,7 @@ from keras import ops
 import keras_dprp as dprp
 from keras_dprp import penalties
 from keras_dprp.decomposition import Decomposition
+from keras_dprp.layers.learning import learning_factors
 
 
 @keras.saving.register_keras_serializable(package="keras_dprp_paper")
@@ -140,7 +141,7 @@ class WithDenseWarmUpAndSteps(dprp.RankPruningCallback):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         for layer in self.layers:
-            layer._product_factors = functools.partial(factors_of_dense_steps, layer)
+            layer._learning_factors = functools.partial(factors_of_dense_steps, layer)
 
     def changes(self, layer, decomposition):
         before = (1.0, 1.0) if layer.learns_dense else step_lengths(*layer.factors())
@@ -159,8 +160,10 @@ class WithDenseSteps(WithDenseWarmUpAndSteps):
 
 
 def factors_of_dense_steps(layer):
-    """U, s and V, with gradients of U and V that are scaled."""
+    """U, s and V, with gradients of U and V that are scaled once factors learn."""
     U, s, V = layer.factors()
+    if layer.learns_dense:
+        return learning_factors(U, s, V, dense=True)
     of_U, of_V = step_lengths(U, s, V)
     return scaled_gradient(U, of_U), s, scaled_gradient(V, of_V)
 

@@ -13,23 +13,13 @@ from keras import ops
 ROUNDING = 1e-4
 
 
-def dense_factors(U, s, V):
-    """What the factors stand for while the kernel learns by itself.
-
-    The values of s and of the basis that is the identity say nothing then: some
-    optimizers move, or decay, also what has no gradient.
-    """
-    s = ops.ones_like(s)
+def learning_factors(U, s, V, dense):
+    """The factors, with the gradients of the way in which they learn."""
+    if not dense:
+        return U, s, V
     if is_in_U(U, V):
-        return U, s, _identity_like(V)
-    return _identity_like(U), s, V
-
-
-def dense_matrix(U, s, V):
-    """The kernel matrix, while it is one of the factors and learns by itself."""
-    if is_in_U(U, V):
-        return U + _nothing(s, V)
-    return ops.swapaxes(V + _nothing(s, U), -1, -2)
+        return U + _nothing(s, V), ops.stop_gradient(s), ops.stop_gradient(V)
+    return ops.stop_gradient(U), ops.stop_gradient(s), V + _nothing(s, U)
 
 
 def is_in_U(U, V):
@@ -45,10 +35,6 @@ def is_dense(U, s, V):
         and np.allclose(s, 1, rtol=0, atol=ROUNDING)
         and np.allclose(other, np.eye(other.shape[-1]), rtol=0, atol=ROUNDING)
     )
-
-
-def _identity_like(factor):
-    return ops.broadcast_to(ops.eye(factor.shape[-1]), factor.shape)
 
 
 def _nothing(*factors):

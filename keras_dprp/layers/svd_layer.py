@@ -168,7 +168,7 @@ class SVDLayer(PenalizedLayer):
         resize.note_caller(self)
         self._add_penalty_once(training)
         if self.trains_as_pair():
-            U, s, V = self._product_factors()
+            U, s, V = self._learning_factors()
             outputs = self.apply_pair(
                 inputs,
                 ops.cast(U * s[..., None, :], self.compute_dtype),
@@ -200,28 +200,19 @@ class SVDLayer(PenalizedLayer):
         return min(self.matrix_shape())
 
     def factors(self):
-        factors = self._own_factors()
-        return learning.dense_factors(*factors) if self.learns_dense else factors
-
-    def _own_factors(self):
         return tuple(ops.cast(factor, "float32") for factor in (self.U, self.s, self.V))
 
-    def _product_factors(self):
-        # Apart from those of the penalties: a trial may scale the product's gradients.
-        return self.factors()
+    def _learning_factors(self):
+        U, s, V = self.factors()
+        return learning.learning_factors(U, s, V, self.learns_dense)
 
     @property
     def kernel(self):
         """The product U diag(s) Vᵀ as a float32 tensor of the stock kernel's shape."""
         if not self.built:
             raise AttributeError(f"Build layer '{self.name}' before its `kernel`.")
-        return self.to_kernel(self._matrix())
-
-    def _matrix(self):
-        if self.learns_dense:
-            return learning.dense_matrix(*self._own_factors())
-        U, s, V = self._product_factors()
-        return ops.matmul(U * s[..., None, :], ops.swapaxes(V, -1, -2))
+        U, s, V = self._learning_factors()
+        return self.to_kernel(ops.matmul(U * s[..., None, :], ops.swapaxes(V, -1, -2)))
 
     def decompose(self):
         """The exact SVD of the product, a `Decomposition` of float64 arrays."""
@@ -251,7 +242,7 @@ class SVDLayer(PenalizedLayer):
 
         If that is otherwise than now, slots begin anew.
         """
-        values = [ops.convert_to_numpy(factor) for factor in self._own_factors()]
+        values = [ops.convert_to_numpy(factor) for factor in self.factors()]
         dense = learning.is_dense(*values)
         if dense != self.learns_dense:
             changes = map(resize.Change, (self.U, self.s, self.V), values)
@@ -321,9 +312,8 @@ class SVDLayer(PenalizedLayer):
         self.recognize_learning()
 
     def save_own_variables(self, store):
-        factors = dict(zip(checkpoint.FACTORS, self.factors(), strict=True))
         for name, variable in self._own_variables().items():
-            store[name] = ops.convert_to_numpy(factors.get(name, variable))
+            store[name] = ops.convert_to_numpy(variable)
 
     def load_own_variables(self, store):
         """Load a checkpoint of any rank: variables (and slots) take its shapes."""

@@ -163,25 +163,6 @@ def test_a_model_saved_in_the_warm_up_goes_on_as_the_one_in_memory(tmp_path):
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
-def test_decay_of_what_does_not_learn_changes_nothing(tmp_path):
-    model = warmed_up()
-    x, _ = classification_data()
-    expected = model.predict(x, verbose=0)
-    # As the weight decay of a training loop of one's own would.
-    for layer in factorized_layers(model):
-        for variable in (layer.U, layer.s, layer.V):
-            if variable is not layer.decaying:
-                variable.assign(0.5 * variable)
-    spectra = [layer.decompose().s for layer in factorized_layers(model)]
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    for each in (model, loaded):
-        np.testing.assert_allclose(each.predict(x, verbose=0), expected, atol=1e-5)
-    for layer, s in zip(factorized_layers(loaded), spectra, strict=True):
-        assert layer.learns_dense
-        np.testing.assert_allclose(layer.singular_values(), s, rtol=1e-5)
-
-
 def by_file(source, target, folder):
     source.save_weights(folder / "model.weights.h5")
     target.load_weights(folder / "model.weights.h5")
