@@ -4,6 +4,9 @@
 - Dense: one of U and V is the kernel matrix, or its transpose, and learns. s is all
   ones and the other one the identity, and they stay so. Training is that of the stock
   layer.
+
+The kernel is the product of the three either way: values say what it is, also those that
+were assigned past the layer or that an optimizer has moved, and not which way it is in.
 """
 
 import numpy as np
