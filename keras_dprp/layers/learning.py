@@ -5,8 +5,8 @@
   ones and the other one the identity, and they stay so. Training is that of the stock
   layer.
 
-The kernel is the product of the three either way: values say what it is, also those that
-were assigned past the layer or that an optimizer has moved, and not which way it is in.
+The kernel is the product of the three either way: values say what it is, also those
+that were assigned past the layer or that an optimizer has moved.
 """
 
 import numpy as np
