@@ -26,6 +26,22 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("keras_dprp")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compilation_cache(tmp_path_factory):
+    """What JAX has compiled for one test serves the others.
+
+    A folder for each worker, and none for the processes that tests start: JAX does not
+    lock it, and a process that is killed would leave half an entry in it.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        folder = tmp_path_factory.mktemp("compiled")
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
 @pytest.fixture(autouse=True)
 def fresh_seeded_keras():
     """Seeds Python, NumPy and the backend; forgets the test's models afterwards."""
