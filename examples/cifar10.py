@@ -321,8 +321,8 @@ def main():
     print(f"Accuracy {results['accuracy']:.2%}. Everything is in {folder}")
 
 
-def parse_arguments():
-    """Settings, the folder to write into, and whether to export."""
+def argument_parser():
+    """What can be asked for on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
     parser.add_argument("--dataset", default="cifar10", help="its name in TFDS")
@@ -350,6 +350,12 @@ def parse_arguments():
     )
     parser.add_argument("--out", type=Path, default=OUT, help="folder to write into")
     parser.add_argument("--export", action="store_true", help="write .tflite files")
+    return parser
+
+
+def parse_arguments():
+    """Settings, the folder to write into, and whether to export."""
+    parser = argument_parser()
     options = vars(parser.parse_args())
     folder, exports = options.pop("out"), options.pop("export")
     if not 0 < options["fraction"] <= 1:

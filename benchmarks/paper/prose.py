@@ -15,7 +15,7 @@ from cells import (
     training_accuracy,
     with_deviation,
 )
-from summaries import dense_of, final_ranks, initial_ranks
+from summaries import dense_of, every_of, final_ranks, initial_ranks
 
 # As a share of the largest singular value of a layer.
 WEAK = 0.2
@@ -109,7 +109,8 @@ def fill(text, experiments):
     Raises:
         ValueError: If a figure or an experiment is unknown.
     """
-    every = {each.name: each for section in experiments.values() for each in section}
+    pool = every_of(experiments)
+    every = {each.name: each for each in pool}
 
     def figure(match):
         word, name = match.groups()
@@ -122,6 +123,6 @@ def fill(text, experiments):
             )
         if of_layers:
             return rank_share(every[name], word.removeprefix(RANKS))
-        return FIGURES[word](every[name], dense_of(every[name], every.values()))
+        return FIGURES[word](every[name], dense_of(every[name], pool))
 
     return _FIGURE.sub(figure, text)

@@ -18,6 +18,7 @@ from summaries import (
     by_network,
     by_penalty,
     dense_of,
+    every_of,
     of_methods,
 )
 
@@ -64,7 +65,7 @@ def remake(page, experiments):
 
 def machines(page, experiments):
     """Hardware, versions and seeds."""
-    every = [each for section in experiments.values() for each in section]
+    every = every_of(experiments)
     rows = [row for each in every for row in each.rows]
     if not rows:
         return False
@@ -295,8 +296,7 @@ def other(page, experiments):
     """What is in the rows and in no section above."""
     if experiments["other"]:
         # A trial is compared with the dense network of the section it would be in.
-        pool = [each for section in experiments.values() for each in section]
-        page.add(tables.settings_table(experiments["other"], pool))
+        page.add(tables.settings_table(experiments["other"], every_of(experiments)))
     else:
         page.add("Every row is in one of the sections above.")
     return True

@@ -197,6 +197,11 @@ def split(experiments):
     return sections
 
 
+def every_of(sections):
+    """A list of all experiments that `split` has parted."""
+    return [each for section in sections.values() for each in section]
+
+
 def only_a_source(experiment, sections):
     """Whether others went on from it, and its network was trained longer as well."""
     beside = by_network(sections["main"])[experiment.network]

@@ -28,8 +28,6 @@ import keras_dprp as dprp  # noqa: E402
 
 SEEDS = (0, 1, 2, 3)
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
-
-
 PRUNING = {"DPRP": dprp.RankPruningCallback, "DPRP, plain factors": PlainFactors}
 
 
