@@ -1,21 +1,26 @@
-"""Low-rank training for edge deployment: dynamic parameter rank pruning for Keras 3."""
+"""Low-rank training for edge deployment: networks that shrink while they train."""
 
 from keras_dprp import penalties
-from keras_dprp.callbacks.rank_pruning import RankPruningCallback
+from keras_dprp.events import plan, prune
 from keras_dprp.factorize import factorize
 from keras_dprp.fold import fold
 from keras_dprp.layers import SVDConv2D, SVDDense
-from keras_dprp.reports.plots import plot_ranks
-from keras_dprp.reports.summary import summary
+from keras_dprp.plots import plot_ranks
+from keras_dprp.pruning import RankPruningCallback
+from keras_dprp.summary import summary
+from keras_dprp.teachers import Teacher
 
 __all__ = [
     "RankPruningCallback",
     "SVDConv2D",
     "SVDDense",
+    "Teacher",
     "factorize",
     "fold",
     "penalties",
+    "plan",
     "plot_ranks",
+    "prune",
     "summary",
 ]
 __version__ = "0.1.0"

@@ -1,42 +1,32 @@
-"""A Keras model in, the same model with factorised layers out."""
+"""A Keras model in, the same model with layers that can be factorised out."""
 
 import re
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_dprp import penalties, resize
-from keras_dprp.cloning import (
-    can_rebuild,
-    copy_activation_state,
-    rebuild,
-    twin_config,
+from keras_dprp import penalties, teachers
+from keras_dprp.augmentation import augmentation_of, network_behind
+from keras_dprp.copies import copy_activation_state, twin_config
+from keras_dprp.fold import fold
+from keras_dprp.graph import (
+    check_is_model,
+    flatten_layers,
+    graph_layers,
+    outputs_of,
 )
-from keras_dprp.graph import check_is_model, graph_layers
-from keras_dprp.layers import SVDConv2D, SVDDense, SVDLayer, matrices
-from keras_dprp.layers.mode import choose_mode
-from keras_dprp.layers.rank_argument import check_rank
-
-_TWINS: dict[type, type[SVDLayer]] = {
-    keras.layers.Conv2D: SVDConv2D,
-    keras.layers.Dense: SVDDense,
-}
-WITH_KERNEL = (
-    SVDLayer,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv1D,
-    keras.layers.SeparableConv2D,
-    keras.layers.Dense,
-    keras.layers.EinsumDense,
+from keras_dprp.kernels import (
+    TWINS,
+    WITH_KERNEL,
+    cheaper_matrices,
+    input_shape_of,
+    output_layers,
+    reason_left,
 )
+from keras_dprp.layers.kernel_matrix import MODES, cheapest_mode
+from keras_dprp.layers.rank import check_rank
+from keras_dprp.live import models
+from keras_dprp.rebuild import can_rebuild, rebuild
 
 
 def factorize(
@@ -44,21 +34,24 @@ def factorize(
     filters=None,
     rank=None,
     mode="spatial",
-    structure=penalties.DEFAULT_STRUCTURE,
-    compression=penalties.DEFAULT_COMPRESSION,
+    structure=None,
+    compression=None,
+    teacher=None,
 ):
-    """Replace convolutions and dense layers by factorised ones of the same weights.
+    """Replace convolutions and dense layers by ones whose kernels can be factorised.
 
-    At full rank the returned model has the outputs of the given one, which is left
-    as it was. Layers that cannot be factorised stay as they are; `summary` lists
-    them with the reason.
+    The returned model has the weights and outputs of the given one, which is left as
+    it was. Without a `rank` its layers stay dense, and learn as the stock ones, until
+    a `RankPruningCallback`, or `prune`, factorises them. Layers that cannot be
+    factorised stay as they are; `summary` lists them with the reason.
 
     Args:
         model: A built functional or Sequential `keras.Model`; nested models, shared
             layers, several inputs and outputs included.
-        filters: Which layers: None (all), a regex or a list of them to search layer
-            names with, or a callable from a layer to a bool.
-        rank: None (full), an int (at most the full rank of each layer is taken), or
+        filters: Which layers: None (all but those that give the model's outputs), a
+            regex or a list of them to search layer names with, or a callable from a
+            layer to a bool.
+        rank: None (dense), an int (at most the full rank of each layer is taken), or
             a float in (0, 1], a share of each layer's full rank.
         mode: "spatial" (k x 1, then 1 x k), "channel" (k x k, then 1 x 1), or "auto"
             (for each layer the one that holds 90 % of s² at fewer MACs).
@@ -66,18 +59,20 @@ def factorize(
             list of them.
         compression: None, a name ("hoyer", "l1", "l2", "funnel"), a penalty object,
             or a list of them.
+        teacher: None; "self": from the callback's `start` on the network learns also
+            from what it was then; a trained model of the same outputs; or a `Teacher`.
+            It sees the inputs as they are behind the model's own augmentation.
 
     Returns:
         A new model, not compiled.
 
     Raises:
-        TypeError: If `model` is no Keras model, or `filters` or `rank` has a wrong
-            type.
+        TypeError: If `model` is no Keras model, or an argument has a wrong type.
         ValueError: If the model is not built or subclassed, no layer of it can be
             factorised, or an argument has an unknown value.
 
     Example:
-    >>> model = keras_dprp.factorize(keras.applications.MobileNet(weights=None))
+    >>> model = keras_dprp.factorize(model, teacher="self")
 
     References:
         [Convolutional Neural Network Compression via Dynamic Parameter Rank
@@ -86,37 +81,75 @@ def factorize(
     _check_model(model)
     _check_mode(mode)
     rank = check_rank(rank)
-    chosen = _matcher(filters)
+    teacher = teachers.get(teacher)
     arguments = {
         "structure": penalties.get(structure, penalties.STRUCTURE, "structure"),
         "compression": penalties.get(compression, penalties.COMPRESSION, "compression"),
     }
-    replaced = _layers_to_replace(model, chosen, mode)
+    replaced = _layers_to_replace(model, filters, mode)
+    augmentation = augmentation_of(model) if teacher else []
+    observer = _observer(model, teacher, augmentation) if teacher else None
 
     def replace(layer):
-        if id(layer) not in replaced:
+        if layer not in replaced:
             return None
         return [_twin(layer, rank, mode, arguments)]
 
-    copy, places = rebuild(model, replace)
-    for layer in replaced.values():
-        _copy_rest(layer, places[id(layer)][-1])
-    resize.adopt(copy)
+    copy, places = rebuild(model, replace, observer=observer, observed=augmentation)
+    for layer in replaced:
+        _copy_rest(layer, places[layer][0])
+    models.adopt(copy)
     return copy
 
 
-def _layers_to_replace(model, chosen, mode):
-    layers, reasons = {}, []
-    in_graph = {id(layer) for layer in graph_layers(model)}
-    for layer in resize.flatten_layers(model):
+def _observer(model, teacher, augmentation):
+    """The layer that shows a teacher what the network sees, with its teacher if known."""
+    layer = teachers.Distillation(
+        teacher.model == teachers.SELF, teacher.share, teacher.temperature
+    )
+    if layer.own:
+        return layer
+    network = fold(teacher.model)
+    own_augmentation = augmentation_of(network)
+    if augmentation and not own_augmentation:
+        raise ValueError(
+            "A teacher must take what the network sees behind its augmentation. "
+            f"Received: teacher '{network.name}' without augmentation layers, and "
+            f"model '{model.name}' with {[each.name for each in augmentation]}. Give "
+            "both the same, or move them into the data pipeline"
+        )
+    seen = network_behind(network, own_augmentation if augmentation else [])
+    if _shapes(outputs_of(seen)) != _shapes(outputs_of(model)):
+        raise ValueError(
+            f"A teacher must have outputs of shapes {_shapes(outputs_of(model))}, as "
+            f"model '{model.name}'. Received: teacher '{network.name}' with outputs of "
+            f"shapes {_shapes(outputs_of(seen))}"
+        )
+    layer.build(None)
+    layer.learn_from(seen)
+    return layer
+
+
+def _shapes(tensors):
+    return [tuple(tensor.shape) for tensor in keras.tree.flatten(tensors)]
+
+
+def _layers_to_replace(model, filters, mode):
+    chosen = _matcher(filters)
+    spared = set() if filters is not None else set(output_layers(model))
+    layers, reasons = [], []
+    in_graph = set(graph_layers(model))
+    for layer in flatten_layers(model):
         if not isinstance(layer, WITH_KERNEL):
             continue
-        if id(layer) not in in_graph:
+        if layer not in in_graph:
             reason = "it is inside another layer, or not used"
+        elif layer in spared:
+            reason = "it gives the outputs; choose it by `filters`"
         else:
             reason = reason_left(layer, mode)
             if reason is None and chosen(layer):
-                layers[id(layer)] = layer
+                layers.append(layer)
         reasons.append(f"{layer.name}: {reason or 'not chosen by `filters`'}")
     if not layers:
         raise ValueError(
@@ -126,52 +159,24 @@ def _layers_to_replace(model, chosen, mode):
     return layers
 
 
-def reason_left(layer, mode="spatial"):
-    """Why `factorize` cannot replace a built layer; None if it can."""
-    if isinstance(layer, SVDLayer):
-        return "it is factorised already"
-    if type(layer) not in _TWINS:
-        return f"a {type(layer).__name__} has no factorised form"
-    if layer.kernel_constraint is not None:
-        return "a kernel constraint cannot act on a product"
-    if getattr(layer, "lora_enabled", False) or getattr(
-        layer, "quantization_mode", None
-    ):
-        return "it is quantized or has LoRA enabled"
-    if not np.isfinite(ops.convert_to_numpy(layer.kernel)).all():
-        return "its kernel is not finite"
-    if not _cheaper_modes(layer, mode):
-        return "even rank 1 costs no less than dense"
-    return None
-
-
-def _cheaper_modes(layer, mode):
-    """The modes, of those asked for, in which a pair of rank 1 saves MACs."""
-    probe, shape = _twin_of(layer), _input_shape(layer)
-    dense = probe.dense_macs(shape)
-    if isinstance(layer, keras.layers.Dense):
-        return [mode] if probe.pair_macs(shape, 1) < dense else []
-    modes = matrices.MODES if mode == "auto" else (mode,)
-    return [each for each in modes if probe.pair_macs(shape, 1, each) < dense]
-
-
-def _twin_of(layer, **arguments):
-    """The factorised layer of a stock layer's arguments, not yet built."""
-    twin_class = _TWINS[type(layer)]
-    return twin_class(**twin_config(layer, twin_class.stock_arguments), **arguments)
-
-
 def _twin(layer, rank, mode, arguments):
     """The factorised layer of a stock layer, which its build will fill with weights."""
-    shape = tuple(layer.kernel.shape)
+    matrix = cheapest_mode(
+        cheaper_matrices(layer, mode), input_shape_of(layer), _kernel_of(layer)
+    )
     if isinstance(layer, keras.layers.Conv2D):
-        arguments = {**arguments, "mode": _mode_of(layer, mode)}
-        shape = matrices.matrix_shape(shape, arguments["mode"], layer.groups)
+        arguments = {**arguments, "mode": matrix.mode}
     if isinstance(rank, int):
-        rank = min(rank, *shape)
-    twin = _twin_of(layer, rank=rank, **arguments)
+        rank = min(rank, matrix.full_rank)
+    twin_class = TWINS[type(layer)]
+    config = twin_config(layer, twin_class.stock_arguments)
+    twin = twin_class(**config, **arguments, rank=rank)
     twin.kernel_initializer = lambda shape, dtype: ops.cast(layer.kernel, dtype)
     return twin
+
+
+def _kernel_of(layer):
+    return ops.convert_to_numpy(ops.cast(layer.kernel, "float32"))
 
 
 def _copy_rest(layer, twin):
@@ -179,24 +184,6 @@ def _copy_rest(layer, twin):
     if twin.bias is not None:
         twin.bias.assign(ops.convert_to_numpy(layer.bias))
     copy_activation_state(layer, twin)
-
-
-def _input_shape(layer):
-    return layer.get_build_config()["input_shape"]
-
-
-def _mode_of(layer, mode):
-    if mode != "auto":
-        return mode
-    kernel = ops.cast(layer.kernel, "float32")
-    spectra = {
-        each: np.linalg.svd(
-            ops.convert_to_numpy(matrices.to_matrix(kernel, each, layer.groups)),
-            compute_uv=False,
-        )
-        for each in _cheaper_modes(layer, mode)
-    }
-    return choose_mode(_twin_of(layer), _input_shape(layer), spectra)
 
 
 def _check_model(model):
@@ -219,7 +206,7 @@ def _check_model(model):
 
 
 def _check_mode(mode):
-    if mode not in (*matrices.MODES, "auto"):
+    if mode not in (*MODES, "auto"):
         raise ValueError(
             f"`mode` must be 'spatial', 'channel' or 'auto'. Received: mode={mode!r}"
         )

@@ -3,10 +3,12 @@
 import numpy as np
 from keras import ops
 
-from keras_dprp.cloning import can_rebuild, copy_activation_state, rebuild
-from keras_dprp.graph import check_is_model, graph_layers
+from keras_dprp.copies import copy_activation_state, twin_config
+from keras_dprp.costs import pair_is_cheaper
+from keras_dprp.graph import check_is_model, flatten_layers, graph_layers
 from keras_dprp.layers import SVDConv2D, SVDLayer
-from keras_dprp.resize import flatten_layers
+from keras_dprp.rebuild import can_rebuild, rebuild
+from keras_dprp.teachers import Distillation
 
 
 def fold(model):
@@ -46,13 +48,13 @@ def fold(model):
     taken = {layer.name for layer in flatten_layers(model)}
     copy, places = rebuild(model, lambda layer: _stock_layers(layer, taken))
     for layer in layers:
-        _set_weights(layer, places[id(layer)])
+        _set_weights(layer, places[layer])
     return copy
 
 
 def _check_in_graph(model, layers):
-    in_graph = {id(layer) for layer in graph_layers(model)}
-    hidden = [layer.name for layer in layers if id(layer) not in in_graph]
+    in_graph = set(graph_layers(model))
+    hidden = [layer.name for layer in layers if layer not in in_graph]
     if hidden:
         raise ValueError(
             "Factorised layers inside another layer cannot be replaced from outside. "
@@ -61,16 +63,18 @@ def _check_in_graph(model, layers):
 
 
 def _stock_layers(layer, taken):
+    if isinstance(layer, Distillation):
+        return []
     if not isinstance(layer, SVDLayer):
         return None
-    if not layer.pair_is_cheaper():
+    if layer.is_dense or not pair_is_cheaper(layer, layer.rank):
         return [layer.stock_layer()]
     return _pair(layer, _first_name(layer.name, taken))
 
 
 def _pair(layer, first_name):
     """Two stock layers, not yet built, bias and activation in the second."""
-    last = layer.stock_config()
+    last = twin_config(layer, layer.stock_arguments)
     first = {
         "name": first_name,
         "use_bias": False,
@@ -78,9 +82,11 @@ def _pair(layer, first_name):
         "trainable": layer.trainable,
     }
     if isinstance(layer, SVDConv2D):
-        first_arguments, last_arguments = layer.pair_arguments()
-        last |= last_arguments
-        first |= first_arguments
+        sizes = layer.matrix.kernel_sizes()
+        for half, size, steps in zip(
+            (first, last), sizes, layer.matrix.pair_arguments(), strict=True
+        ):
+            half |= {"kernel_size": size, **steps}
         first |= {"filters": layer.groups * layer.rank, "groups": layer.groups}
     else:
         first["units"] = layer.rank
@@ -120,7 +126,7 @@ def _balanced_kernels(layer):
     (U, U_norm), (V, V_norm) = _unit_columns(U), _unit_columns(V)
     s = s[..., None, :] * U_norm * V_norm
     root = np.sqrt(np.abs(s))
-    kernels = layer.pair_kernels(U * np.sign(s) * root, V * root)
+    kernels = layer.matrix.pair_kernels(U * np.sign(s) * root, V * root)
     return [ops.convert_to_numpy(kernel) for kernel in kernels]
 
 

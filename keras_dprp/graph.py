@@ -1,8 +1,13 @@
-"""Which layers a model calls, how often, and on inputs of which shape."""
+"""The graph of a model: flatten it, walk through it. The only walk there is."""
 
+import inspect
 from dataclasses import dataclass
 
 import keras
+
+from keras_dprp.live.models import flatten_layers
+
+__all__ = ["flatten_layers", "graph_layers", "layer_calls", "walk"]
 
 # Sizes a model leaves open (its batch aside) count as an ImageNet image's.
 UNKNOWN_SIZE = 224
@@ -19,18 +24,18 @@ class Call:
     output_shape: tuple
 
 
-class Probe(keras.Operation):
-    """Stands for a layer in a copy of the graph and yields its outputs' shapes."""
+class StandIn(keras.Operation):
+    """Does what another operation does, and leaves no trace in that one's graph."""
 
-    def __init__(self, layer):
+    def __init__(self, operation):
         super().__init__()
-        self.layer = layer
+        self.operation = operation
 
     def call(self, *args, **kwargs):
-        raise NotImplementedError("A probe has no outputs, only their shapes.")
+        return self.operation(*args, **kwargs)
 
     def compute_output_spec(self, *args, **kwargs):
-        return self.layer.compute_output_spec(*args, **kwargs)
+        return self.operation.compute_output_spec(*args, **kwargs)
 
 
 def check_is_model(model):
@@ -70,11 +75,56 @@ def graph_layers(model):
     Args:
         model: A functional or a built Sequential model.
     """
-    layers: dict[int, keras.Layer] = {}
+    layers: dict[keras.Layer, None] = {}
     for layer in model.layers:
-        inner = graph_layers(layer) if is_graph(layer) else [layer]
-        layers.update({id(each): each for each in inner})
-    return list(layers.values())
+        layers.update(dict.fromkeys(graph_layers(layer) if is_graph(layer) else [layer]))
+    return list(layers)
+
+
+def inputs_of(model):
+    """The inputs of a model, nested as it takes them."""
+    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+
+def outputs_of(model):
+    """The outputs of a model, nested as it gives them."""
+    return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+
+
+def first_argument(args, kwargs):
+    """The inputs of a call, passed by position or by name."""
+    return args[0] if args else kwargs["inputs"]
+
+
+def input_like(tensor):
+    """A fresh input of the shape and dtype of a tensor."""
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
+
+
+def walk(model, visit, inputs=None):
+    """Go through a model's graph call by call; nested models count as one call.
+
+    Args:
+        model: A functional or a built Sequential model.
+        visit: Function of a `StandIn` and the arguments of its call. It returns the
+            outputs, as a rule by calling the stand-in on them.
+        inputs: A flat list of `keras.KerasTensor`. Defaults to fresh ones like the
+            model's.
+
+    Returns:
+        The inputs, flat, and the outputs, nested as the model gives them.
+    """
+    if inputs is None:
+        inputs = [input_like(tensor) for tensor in keras.tree.flatten(inputs_of(model))]
+    # A Sequential model is the same graph, but Keras takes no `call_function` for it.
+    graph = keras.Model(inputs_of(model), outputs_of(model), name=model.name)
+    copy = keras.models.clone_model(
+        graph,
+        input_tensors=keras.tree.pack_sequence_as(inputs_of(model), inputs),
+        clone_function=StandIn,
+        call_function=visit,
+    )
+    return inputs, outputs_of(copy)
 
 
 def layer_calls(model):
@@ -87,49 +137,42 @@ def layer_calls(model):
         A list of `Call` in the order of the forward pass.
     """
     calls: list[Call] = []
+    tensors = keras.tree.flatten(inputs_of(model))
     try:
-        _trace(model, _inputs(model), calls, UNKNOWN_SIZE)
+        _note_calls(model, tensors, calls, UNKNOWN_SIZE)
     except ValueError:
         # Branches of a fixed size may not go together with one that was filled in.
         calls.clear()
-        _trace(model, _inputs(model), calls, None)
+        _note_calls(model, tensors, calls, None)
     return calls
 
 
-def first_argument(args, kwargs):
-    """The inputs of a call, passed by position or by name."""
-    return args[0] if args else kwargs["inputs"]
-
-
-def _trace(model, inputs, calls, open_size):
-    # What a model is called with may be nested in another way than its own inputs.
-    inputs = [_input_like(tensor, open_size) for tensor in keras.tree.flatten(inputs)]
-    inputs = keras.tree.pack_sequence_as(_inputs(model), inputs)
-
-    def call(probe, *args, **kwargs):
-        layer = probe.layer
-        outputs = probe(*args, **kwargs)
+def _note_calls(model, tensors, calls, open_size):
+    def visit(stand_in, *args, **kwargs):
+        layer = stand_in.operation
+        outputs = stand_in(*args, **kwargs)
         if is_graph(layer):
-            _trace(layer, first_argument(args, kwargs), calls, open_size)
+            inner = keras.tree.flatten(first_argument(args, kwargs))
+            _note_calls(layer, inner, calls, open_size)
         elif isinstance(layer, keras.Layer):
             calls.append(Call(layer, _shape([args, kwargs]), _shape(outputs)))
         return outputs
 
-    # A Sequential model is the same graph, but takes no `call_function`.
-    outputs = model.outputs if isinstance(model, keras.Sequential) else model.output
-    graph = keras.Model(_inputs(model), outputs, name=model.name)
-    keras.models.clone_model(
-        graph, input_tensors=inputs, clone_function=Probe, call_function=call
-    )
+    inputs = [
+        keras.Input(batch_shape=_filled(x.shape, open_size), dtype=x.dtype)
+        for x in tensors
+    ]
+    walk(model, visit, inputs)
 
 
-def _inputs(model):
-    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-
-
-def _input_like(tensor, open_size):
-    shape = _filled(tensor.shape, open_size)
-    return keras.Input(batch_shape=shape, dtype=tensor.dtype)
+def has_plain_constructor(model):
+    """Whether the class can be constructed as Keras constructs its own."""
+    if isinstance(model, keras.Sequential):
+        return type(model).__init__ is keras.Sequential.__init__
+    # Keras's own rule for the class of a cloned model.
+    arguments = inspect.getfullargspec(type(model).__init__)
+    takes_graph = arguments.args[1:] == ["inputs", "outputs", "name"]
+    return takes_graph or bool(arguments.varargs and arguments.varkw)
 
 
 def _shape(tensors):

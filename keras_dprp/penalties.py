@@ -156,8 +156,8 @@ class Funnel(Penalty):
 
 STRUCTURE = {"orthogonality": Orthogonality, "ordering": Ordering}
 COMPRESSION = {"hoyer": Hoyer, "l1": L1, "l2": L2, "funnel": Funnel}
-DEFAULT_STRUCTURE = ("orthogonality", "ordering")
-DEFAULT_COMPRESSION = "hoyer"
+# Both terms as the paper has them: `factorize(model, **penalties.PAPER)`.
+PAPER = {"structure": ("orthogonality", "ordering"), "compression": "hoyer"}
 
 
 def get(identifier, known, argument):

@@ -1,28 +1,29 @@
-"""Penalties on a layer's factors: when they act, how strongly, and only once."""
+"""Penalties on a layer's factors: when they act, and only once."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_dprp import penalties, resize
+from keras_dprp import penalties
+from keras_dprp.live import models
 
 
 class PenalizedLayer(keras.layers.Layer):
-    """A layer that adds structure and compression penalties to the loss.
+    """A layer that adds structure and compression terms to the loss.
 
-    Subclasses hold the factors and have a `kernel` and a `kernel_regularizer`.
+    The terms act in training and on factors alone: not while the layer is dense.
+    Subclasses have `factors`, `kernel`, `is_dense` and a `kernel_regularizer`.
 
     Args:
         structure: None, a name, a penalty object, or a list of them.
         compression: Likewise.
 
     Attributes:
-        penalty_weights: Variable: the current weight of every term of `structure`,
-            then of `compression`. It can change in training without a retrace.
-        penalty_values: Variable: the value of every term, before its weight, in the
-            last training step.
+        penalty_values: Variable: the value of every term of `structure`, then of
+            `compression`, before its weight, in the last training step. None without
+            terms.
         kept_rank: Variable: how many of today's singular values the pruning rule
-            would keep in the end.
+            would keep in the end. None without terms.
     """
 
     def __init__(self, structure, compression, **kwargs):
@@ -31,72 +32,46 @@ class PenalizedLayer(keras.layers.Layer):
         self.compression = penalties.get(
             compression, penalties.COMPRESSION, "compression"
         )
-        self._penalty = None
+        self.penalty_values = self.kept_rank = None
         self._penalties_act = True
+        self._added = None
 
-    def factors(self):
-        """U, s and V as float32 tensors."""
-        raise NotImplementedError
+    @property
+    def terms(self):
+        """All penalty objects, those of the structure first."""
+        return (*self.structure, *self.compression)
 
-    def configured_penalty_weights(self):
-        """The weights the penalty objects were made with, structure first."""
-        return [penalty.weight for penalty in self._terms()]
-
-    def set_penalties(self, structure, compression):
-        """Switch the structure and the compression terms on or off.
-
-        While both are off a training step does not compute them.
+    def let_penalties_act(self, act):
+        """Switch all terms on or off; while off a training step does not compute them.
 
         Args:
-            structure: Bool.
-            compression: Bool.
+            act: Bool.
         """
-        switch = [structure] * len(self.structure)
-        switch += [compression] * len(self.compression)
-        weights = np.multiply(self.configured_penalty_weights(), switch)
-        self.penalty_weights.assign(weights.astype("float32"))
-        if any(switch) != self._penalties_act:
-            self._penalties_act = any(switch)
-            self.penalty_values.assign(np.zeros(len(switch), "float32"))
-            resize.retrace(self)
+        if act != self._penalties_act and self.terms:
+            self._penalties_act = act
+            self.penalty_values.assign(np.zeros(len(self.terms), "float32"))
+            models.retrace(self)
 
     def structure_penalty(self):
-        """What the structure terms at their full weight add to the loss, a float.
-
-        As measured in the last training step, 0 while all terms are off: to compute
-        it here, outside the compiled step, would compile every operation anew at
-        every new rank.
-        """
+        """What the structure terms added to the loss of the last training step."""
         return float(self._weighted_values()[: len(self.structure)].sum())
 
     def compression_penalty(self):
-        """What the compression terms at their full weight add to the loss, a float."""
+        """What the compression terms added to the loss of the last training step."""
         return float(self._weighted_values()[len(self.structure) :].sum())
 
     def _weighted_values(self):
         values = ops.convert_to_numpy(self.penalty_values)
-        return values * self.configured_penalty_weights()
-
-    def _terms(self):
-        return (*self.structure, *self.compression)
-
-    def _values(self):
-        factors, kept_rank = self.factors(), ops.convert_to_tensor(self.kept_rank)
-        return ops.stack([penalty(*factors, kept_rank) for penalty in self._terms()])
+        return values * [term.weight for term in self.terms]
 
     def _build_penalties(self, rank):
-        weights = self.configured_penalty_weights()
+        if not self.terms:
+            return
         # Float32 whatever the policy, as the penalties themselves.
         float32 = {"dtype": "float32", "autocast": False, "trainable": False}
-        self.penalty_weights = self.add_weight(
-            name="penalty_weights",
-            shape=(len(weights),),
-            initializer=lambda shape, dtype: ops.convert_to_tensor(weights, dtype),
-            **float32,
-        )
         self.penalty_values = self.add_weight(
             name="penalty_values",
-            shape=(len(weights),),
+            shape=(len(self.terms),),
             initializer="zeros",
             aggregation="only_first_replica",
             **float32,
@@ -108,29 +83,32 @@ class PenalizedLayer(keras.layers.Layer):
             **float32,
         )
 
-    def _add_penalty_once(self, training):
-        """Add the penalties unless an earlier call of this step has added them.
+    def _add_losses_once(self, training):
+        """Add what the loss gets, unless an earlier call of this step has added it.
 
-        A frozen layer adds none, as Keras has it with regularizers. A layer that is
+        A frozen layer adds nothing, as Keras has it with regularizers. A layer that is
         used twice in a model is called twice a step, and its factors would pay
         twice. Keras forgets the losses when the outermost call of the next step
         begins, so what is still in `losses` is of this step.
 
-        Structure and compression steer the training and say nothing of the model:
-        `val_loss`, which callbacks watch, must not jump where they set in. A kernel
-        regularizer is in it, as in the stock layer's.
+        Penalties steer the training and say nothing of the model: `val_loss`, which
+        callbacks watch, must not jump where they set in. A kernel regularizer is in
+        it, as in the stock layer's; while dense Keras itself adds that.
         """
-        if not self.trainable or any(loss is self._penalty for loss in self.losses):
+        if not self.trainable or any(loss is self._added for loss in self.losses):
             return
-        terms = []
+        losses = []
         # None where a model written by hand does not say whether it is trained.
-        if self._terms() and self._penalties_act and training is not False:
-            values = self._values()
-            terms.append(ops.sum(self.penalty_weights * values))
-            if training or resize.in_step():
+        acts = self._penalties_act and not self.is_dense and training is not False
+        if self.terms and acts:
+            kept_rank = ops.convert_to_tensor(self.kept_rank)
+            factors = self.factors()
+            values = ops.stack([term(*factors, kept_rank) for term in self.terms])
+            losses.append(ops.sum(values * [term.weight for term in self.terms]))
+            if training or models.in_step():
                 self.penalty_values.assign(values)
-        if self.kernel_regularizer is not None:
-            terms.append(self.kernel_regularizer(self.kernel))
-        if terms:
-            self._penalty = sum(terms)
-            self.add_loss(self._penalty)
+        if self.kernel_regularizer is not None and not self.is_dense:
+            losses.append(self.kernel_regularizer(self.kernel))
+        if losses:
+            self._added = sum(losses)
+            self.add_loss(self._added)

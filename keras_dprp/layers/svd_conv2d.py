@@ -1,21 +1,18 @@
-"""A 2D convolution held as U diag(s) Vᵀ."""
+"""A 2D convolution whose kernel can be U diag(s) Vᵀ."""
 
 import keras
 from keras import ops
 
-from keras_dprp import penalties
-from keras_dprp.graph import UNKNOWN_SIZE
-from keras_dprp.layers import matrices
-from keras_dprp.layers.mode import choose_mode, random_spectrum
+from keras_dprp.layers.kernel_matrix import MODES, Conv2DMatrix, cheapest_mode
 from keras_dprp.layers.svd_layer import SVDLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_dprp")
 class SVDConv2D(SVDLayer):
-    """Drop-in for `keras.layers.Conv2D` whose kernel is U diag(s) Vᵀ.
+    """Drop-in for `keras.layers.Conv2D` whose kernel can be U diag(s) Vᵀ.
 
-    At full rank its outputs are those of the stock layer. With a
-    `RankPruningCallback` its rank falls in training.
+    Without a `rank` it computes and learns as the stock layer, until a
+    `RankPruningCallback` factorises it and its rank falls in training.
 
     Args:
         filters, kernel_size, strides, padding, data_format, dilation_rate, groups,
@@ -23,7 +20,7 @@ class SVDConv2D(SVDLayer):
         kernel_regularizer, bias_regularizer, activity_regularizer,
         kernel_constraint, bias_constraint: As in `keras.layers.Conv2D`. The kernel
             regularizer acts on the product. A kernel constraint is refused.
-        rank: None (full), an int, or a float in (0, 1], a share of the full rank.
+        rank: None (dense), an int, or a float in (0, 1], a share of the full rank.
         structure: None, a name ("orthogonality", "ordering"), a penalty object, or a
             list of them.
         compression: None, a name ("hoyer", "l1", "l2", "funnel"), a penalty object,
@@ -84,12 +81,12 @@ class SVDConv2D(SVDLayer):
         kernel_constraint=None,
         bias_constraint=None,
         rank=None,
-        structure=penalties.DEFAULT_STRUCTURE,
-        compression=penalties.DEFAULT_COMPRESSION,
+        structure=None,
+        compression=None,
         mode="spatial",
         **kwargs,
     ):
-        if mode not in (*matrices.MODES, "auto"):
+        if mode not in (*MODES, "auto"):
             raise ValueError(
                 "`mode` must be 'spatial', 'channel' or 'auto'. "
                 f"Received: mode={mode!r}"
@@ -122,7 +119,7 @@ class SVDConv2D(SVDLayer):
     def channel_axis(self):
         return 1 if self.data_format == "channels_first" else -1
 
-    def check_input(self, input_shape):
+    def kernel_matrix(self, input_shape):
         if input_shape[self.channel_axis] % self.groups:
             raise ValueError(
                 "The number of input channels must be evenly divisible by the number "
@@ -132,60 +129,9 @@ class SVDConv2D(SVDLayer):
         # Raises where the kernel does not fit the input.
         self.compute_output_shape(input_shape)
         if self.mode == "auto":
-            self.mode = self._resolve_mode(input_shape)
-
-    def _resolve_mode(self, input_shape):
-        # A kernel not yet trained has the flat spectrum of a random one.
-        shape = self.kernel_shape(input_shape)
-        spectra = {
-            mode: random_spectrum(matrices.matrix_shape(shape, mode, self.groups))
-            for mode in matrices.MODES
-        }
-        return choose_mode(self, input_shape, spectra)
-
-    def kernel_shape(self, input_shape):
-        channels = input_shape[self.channel_axis]
-        return (*self.kernel_size, channels // self.groups, self.filters)
-
-    def matrix_shape(self):
-        return matrices.matrix_shape(self._kernel_shape, self.mode, self.groups)
-
-    def to_matrix(self, kernel):
-        return matrices.to_matrix(kernel, self.mode, self.groups)
-
-    def to_kernel(self, matrix):
-        return matrices.to_kernel(matrix, self._kernel_shape, self.mode, self.groups)
-
-    def pair_kernels(self, first, second):
-        """Kernels of both convolutions from scaled `U` and `V`."""
-        shape = self._kernel_shape
-        return (
-            matrices.first_kernel(first, shape, self.mode, self.groups),
-            matrices.second_kernel(second, shape, self.mode, self.groups),
-        )
-
-    def pair_arguments(self):
-        """Kernel size, strides, padding and dilation of both convolutions."""
-        sizes = matrices.split_kernel_size(self.kernel_size, self.mode)
-        if self._first_takes_all_strides(self.mode):
-            steps = (self.strides, (1, 1)), (self.dilation_rate, (1, 1))
-        else:
-            (high, wide), (tall, broad) = self.strides, self.dilation_rate
-            steps = ((high, 1), (1, wide)), ((tall, 1), (1, broad))
-        return [
-            {
-                "kernel_size": size,
-                "strides": strides,
-                "padding": self.padding,
-                "dilation_rate": dilation_rate,
-                "data_format": self.data_format,
-            }
-            for size, strides, dilation_rate in zip(sizes, *steps, strict=True)
-        ]
-
-    def _first_takes_all_strides(self, mode):
-        # Also where the second of a spatial pair is 1 x 1: the sooner the cheaper.
-        return mode == "channel" or self.kernel_size[1] == 1
+            ways = [Conv2DMatrix.of(self, input_shape, mode) for mode in MODES]
+            self.mode = cheapest_mode(ways, input_shape).mode
+        return Conv2DMatrix.of(self, input_shape, self.mode)
 
     def apply_kernel(self, inputs, kernel):
         return ops.conv(
@@ -198,9 +144,8 @@ class SVDConv2D(SVDLayer):
         )
 
     def apply_pair(self, inputs, first, second):
-        kernels = self.pair_kernels(first, second)
-        for kernel, arguments in zip(kernels, self.pair_arguments(), strict=True):
-            arguments.pop("kernel_size")
+        kernels = self.matrix.pair_kernels(first, second)
+        for kernel, arguments in zip(kernels, self.matrix.pair_arguments(), strict=True):
             inputs = ops.conv(inputs, kernel, **arguments)
         return inputs
 
@@ -208,36 +153,6 @@ class SVDConv2D(SVDLayer):
         if self.data_format == "channels_first":
             return ops.reshape(self.bias, (1, self.filters, 1, 1))
         return super()._broadcast_bias()
-
-    def dense_macs(self, input_shape):
-        height, width = self._output_size(input_shape)
-        *kernel_size, channels, filters = self.kernel_shape(input_shape)
-        return height * width * kernel_size[0] * kernel_size[1] * channels * filters
-
-    def pair_macs(self, input_shape, rank=None, mode=None):
-        rank, mode = rank or self.rank, mode or self.mode
-        shape = self.kernel_shape(input_shape)
-        rows, columns = matrices.matrix_shape(shape, mode, self.groups)
-        height, width = self._output_size(input_shape)
-        middle = width
-        if not self._first_takes_all_strides(mode):
-            # The k x 1 convolution keeps the width of its input.
-            middle = self._sizes(input_shape)[1]
-        return self.groups * rank * height * (middle * rows + width * columns)
-
-    def _sizes(self, shape):
-        sizes = shape[2:4] if self.data_format == "channels_first" else shape[1:3]
-        return [UNKNOWN_SIZE if size is None else size for size in sizes]
-
-    def _output_size(self, input_shape):
-        sizes = self._sizes(input_shape)
-        channels = input_shape[self.channel_axis]
-        known = (
-            (None, channels, *sizes)
-            if self.data_format == "channels_first"
-            else (None, *sizes, channels)
-        )
-        return self._sizes(self.compute_output_shape(known))
 
     def get_config(self):
         return {**super().get_config(), "mode": self.mode}

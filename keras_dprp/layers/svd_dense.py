@@ -1,27 +1,25 @@
-"""A dense layer held as U diag(s) Vᵀ."""
-
-import math
+"""A dense layer whose kernel can be U diag(s) Vᵀ."""
 
 import keras
 from keras import ops
 
-from keras_dprp import penalties
+from keras_dprp.layers.kernel_matrix import KernelMatrix
 from keras_dprp.layers.svd_layer import SVDLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_dprp")
 class SVDDense(SVDLayer):
-    """Drop-in for `keras.layers.Dense` whose kernel is U diag(s) Vᵀ.
+    """Drop-in for `keras.layers.Dense` whose kernel can be U diag(s) Vᵀ.
 
-    At full rank its outputs are those of the stock layer. With a
-    `RankPruningCallback` its rank falls in training.
+    Without a `rank` it computes and learns as the stock layer, until a
+    `RankPruningCallback` factorises it and its rank falls in training.
 
     Args:
         units, activation, use_bias, kernel_initializer, bias_initializer,
         kernel_regularizer, bias_regularizer, activity_regularizer,
         kernel_constraint, bias_constraint: As in `keras.layers.Dense`. The kernel
             regularizer acts on the product. A kernel constraint is refused.
-        rank: None (full), an int, or a float in (0, 1], a share of the full rank.
+        rank: None (dense), an int, or a float in (0, 1], a share of the full rank.
         structure: None, a name ("orthogonality", "ordering"), a penalty object, or a
             list of them.
         compression: None, a name ("hoyer", "l1", "l2", "funnel"), a penalty object,
@@ -64,8 +62,8 @@ class SVDDense(SVDLayer):
         kernel_constraint=None,
         bias_constraint=None,
         rank=None,
-        structure=penalties.DEFAULT_STRUCTURE,
-        compression=penalties.DEFAULT_COMPRESSION,
+        structure=None,
+        compression=None,
         **kwargs,
     ):
         # The stock layer checks the arguments and brings them into standard form.
@@ -85,35 +83,12 @@ class SVDDense(SVDLayer):
         )
         super().__init__(stock, rank, structure, compression, **kwargs)
 
-    def kernel_shape(self, input_shape):
-        return (input_shape[-1], self.units)
-
-    def matrix_shape(self):
-        return self._kernel_shape
-
-    def to_matrix(self, kernel):
-        return kernel
-
-    def to_kernel(self, matrix):
-        return matrix
-
-    def pair_kernels(self, first, second):
-        """Kernels of both dense layers from scaled `U` and `V`."""
-        return first, ops.swapaxes(second, -1, -2)
+    def kernel_matrix(self, input_shape):
+        return KernelMatrix((input_shape[-1], self.units))
 
     def apply_kernel(self, inputs, kernel):
         return ops.matmul(inputs, kernel)
 
     def apply_pair(self, inputs, first, second):
-        first, second = self.pair_kernels(first, second)
+        first, second = self.matrix.pair_kernels(first, second)
         return ops.matmul(ops.matmul(inputs, first), second)
-
-    def dense_macs(self, input_shape):
-        return self._positions(input_shape) * input_shape[-1] * self.units
-
-    def pair_macs(self, input_shape, rank=None):
-        rank = rank or self.rank
-        return self._positions(input_shape) * rank * (input_shape[-1] + self.units)
-
-    def _positions(self, input_shape):
-        return math.prod(size or 1 for size in input_shape[1:-1])

@@ -9,7 +9,7 @@ def check_rank(rank):
         return rank
     if isinstance(rank, bool) or not isinstance(rank, (int, float, np.integer)):
         raise TypeError(
-            "`rank` must be None (full), an int, or a float in (0, 1]. "
+            "`rank` must be None (dense), an int, or a float in (0, 1]. "
             f"Received: rank={rank!r} (of type {type(rank).__name__})"
         )
     if isinstance(rank, float) and not 0 < rank <= 1:
@@ -23,9 +23,9 @@ def check_rank(rank):
 
 
 def resolve_rank(rank, full_rank, layer_name):
-    """The rank as an int between 1 and the full rank."""
+    """The rank as an int between 1 and the full rank; None stays None."""
     if rank is None:
-        return full_rank
+        return None
     if isinstance(rank, float):
         return max(1, round(rank * full_rank))
     if rank > full_rank:

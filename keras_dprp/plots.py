@@ -18,7 +18,7 @@ def plot_ranks(callback):
     Example:
     >>> keras_dprp.plot_ranks(callback).savefig("ranks.png")
     """
-    from keras_dprp.callbacks.rank_pruning import RankPruningCallback
+    from keras_dprp.pruning import RankPruningCallback
 
     if not isinstance(callback, RankPruningCallback):
         raise TypeError(

@@ -6,20 +6,19 @@ from dataclasses import dataclass, field
 
 import keras
 
-from keras_dprp.graph import is_graph, layer_calls
+from keras_dprp.graph import flatten_layers, is_graph, layer_calls
 from keras_dprp.layers import SVDLayer
-from keras_dprp.resize import flatten_layers
 
-METRICS = ("parameters", "macs")
+METRICS = ("macs", "parameters")
+UNITS = {"macs": "MACs", "parameters": "parameters"}
 
 
 @dataclass
 class LayerCost:
     """Cost of one factorised layer as a function of its rank.
 
-    MACs are summed over every call of the layer; parameters count once, and only
-    trainable ones. A layer whose pair would need as many MACs as the dense one counts
-    as dense, as `fold` builds it.
+    MACs are summed over every call of the layer; parameters count once. A layer whose
+    pair would need as many MACs as the dense one counts as dense, as `fold` builds it.
     """
 
     layer: SVDLayer
@@ -28,62 +27,76 @@ class LayerCost:
     def dense(self, metric):
         """Cost of the dense kernel."""
         if metric == "parameters":
-            return self.layer.dense_parameters() if self.layer.trainable else 0
-        return sum(self.layer.dense_macs(shape) for shape in self.input_shapes)
+            return self.layer.matrix.dense_parameters()
+        return sum(self.layer.matrix.dense_macs(shape) for shape in self.input_shapes)
 
     def at(self, metric, rank):
-        """Cost at `rank` of the form that `fold` chooses."""
-        if not self.layer.pair_is_cheaper(rank):
+        """Cost at `rank` (None: dense) of the form that `fold` chooses."""
+        if rank is None or not pair_is_cheaper(self.layer, rank):
             return self.dense(metric)
         if metric == "parameters":
-            return self.layer.pair_parameters(rank) if self.layer.trainable else 0
-        return sum(self.layer.pair_macs(shape, rank) for shape in self.input_shapes)
+            return self.layer.matrix.pair_parameters(rank)
+        return sum(self.layer.matrix.pair_macs(x, rank) for x in self.input_shapes)
+
+    def now(self, metric):
+        """Cost in the state it has now."""
+        return self.at(metric, rank_now(self.layer))
 
 
 class NetworkCost:
     """Parameters and MACs of a whole network, factorised layers by their rank.
 
-    MACs are those of convolutions and dense layers, of all that are called by the
-    model or a model in it. Inside other layers, and in a subclassed model, only
+    Parameters are all numbers that `fold` would keep, frozen ones and statistics
+    included. MACs are those of convolutions and dense layers, of all that are called
+    by the model or a model in it. Inside other layers, and in a subclassed model, only
     factorised layers are known, each counted once at the input it was built with.
 
     Args:
-        model: A built model that holds factorised layers.
+        model: A built model.
+
+    Attributes:
+        layers: Dict from a factorised layer to its `LayerCost`.
+        other_macs: Dict from another layer to the MACs of its calls.
     """
 
     def __init__(self, model):
         self.layers = {
-            id(layer): LayerCost(layer)
+            layer: LayerCost(layer)
             for layer in flatten_layers(model)
             if isinstance(layer, SVDLayer) and layer.built
         }
-        self.other = {"parameters": self._other_parameters(model), "macs": 0}
+        self.other_macs: dict[keras.Layer, int] = {}
         for call in layer_calls(model) if is_graph(model) else ():
-            if id(call.layer) in self.layers:
-                self.layers[id(call.layer)].input_shapes.append(call.input_shape)
-            else:
-                self.other["macs"] += stock_macs(call)
+            if call.layer in self.layers:
+                self.layers[call.layer].input_shapes.append(call.input_shape)
+            elif stock_macs(call):
+                earlier = self.other_macs.get(call.layer, 0)
+                self.other_macs[call.layer] = earlier + stock_macs(call)
         for cost in self.layers.values():
             cost.input_shapes = cost.input_shapes or [cost.layer.built_input_shape]
+        self.other = {
+            "parameters": self._other_parameters(model),
+            "macs": sum(self.other_macs.values()),
+        }
 
     def _other_parameters(self, model):
-        factors = {
-            id(variable)
-            for cost in self.layers.values()
-            for variable in (cost.layer.U, cost.layer.s, cost.layer.V)
+        # A layer in several places counts once.
+        variables = {
+            id(variable): variable
+            for layer in flatten_layers(model)
+            for variable in lasting_variables(layer)
         }
-        others = [v for v in model.trainable_variables if id(v) not in factors]
-        return sum(math.prod(variable.shape) for variable in others)
+        return sum(math.prod(variable.shape) for variable in variables.values())
 
     def dense(self, metric):
         """Cost of the network with every kernel dense."""
         return self.other[metric] + sum(c.dense(metric) for c in self.layers.values())
 
     def at(self, metric, ranks):
-        """Cost at other ranks than now, given as a dict from `id(layer)` to rank."""
+        """Cost at other ranks than now, given as a dict from layer to rank."""
         return self.other[metric] + sum(
-            cost.at(metric, ranks.get(key, cost.layer.rank))
-            for key, cost in self.layers.items()
+            cost.at(metric, ranks.get(layer, rank_now(layer)))
+            for layer, cost in self.layers.items()
         )
 
     def now(self, metric):
@@ -94,6 +107,35 @@ class NetworkCost:
         """Share of the dense network's cost that is kept now."""
         dense = self.dense(metric)
         return self.now(metric) / dense if dense else 1.0
+
+    def kept_shares(self):
+        """The shares kept of every metric, by the names that logs have for them."""
+        return {f"{metric}_kept": self.kept(metric) for metric in METRICS}
+
+
+def rank_now(layer):
+    """The rank of a layer; None while it is dense."""
+    return None if layer.is_dense else layer.rank
+
+
+def pair_is_cheaper(layer, rank):
+    """Whether two layers of `rank` need fewer MACs than the dense one."""
+    return layer.matrix.pair_share(layer.built_input_shape, rank) < 1
+
+
+def lasting_variables(layer):
+    """The variables of a layer itself that `fold` keeps, the kernel's state aside."""
+    own = [v for v in layer.variables if not _inside(v, layer)]
+    if isinstance(layer, SVDLayer):
+        return [] if layer.bias is None else [layer.bias]
+    if hasattr(layer, "variables_of_any_shape"):
+        return []  # What a teacher remembers.
+    return [v for v in own if keras.backend.is_float_dtype(v.dtype)]
+
+
+def _inside(variable, layer):
+    """Whether a layer within this one has the variable."""
+    return any(v is variable for each in flatten_layers(layer) for v in each.variables)
 
 
 def stock_macs(call):

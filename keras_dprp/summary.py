@@ -9,11 +9,10 @@ import rich.box
 import rich.console
 import rich.table
 
-from keras_dprp.factorize import WITH_KERNEL, reason_left
-from keras_dprp.graph import check_is_model, is_graph, layer_calls
+from keras_dprp.costs import NetworkCost, lasting_variables, pair_is_cheaper
+from keras_dprp.graph import check_is_model, flatten_layers, graph_layers, is_graph
+from keras_dprp.kernels import WITH_KERNEL, reason_left
 from keras_dprp.layers import SVDConv2D
-from keras_dprp.ranks.costs import NetworkCost, stock_macs
-from keras_dprp.resize import flatten_layers
 
 _WIDTH = 120
 
@@ -50,7 +49,7 @@ class Summary:
 
     Args:
         rows: A list of `LayerRow`.
-        parameters, dense_parameters: Trainable parameters of the whole network.
+        parameters, dense_parameters: Of the whole network as `fold` builds it.
         macs, dense_macs: MACs of the whole network for one sample.
     """
 
@@ -62,7 +61,7 @@ class Summary:
 
     @property
     def parameters_kept(self):
-        """Share of the dense network's trainable parameters."""
+        """Share of the dense network's parameters."""
         return self.parameters / self.dense_parameters if self.dense_parameters else 1.0
 
     @property
@@ -79,7 +78,8 @@ class Summary:
 def summary(model):
     """Print layers, ranks, parameters and MACs, now and dense, and return them.
 
-    Parameters are trainable ones, of the network as `fold` builds it. MACs are for
+    Parameters are those of the network as `fold` builds it, frozen ones and statistics
+    included. MACs are for
     one sample; a size the model leaves open counts as 224.
 
     Args:
@@ -116,24 +116,24 @@ def summary(model):
 
 
 def _rows(model, cost):
-    macs: dict[int, int] = {}
-    for call in layer_calls(model) if is_graph(model) else []:
-        macs[id(call.layer)] = macs.get(id(call.layer), 0) + stock_macs(call)
     layers = [
         layer
         for layer in flatten_layers(model)
-        if layer.built and (macs.get(id(layer)) or isinstance(layer, WITH_KERNEL))
+        if layer.built
+        and (cost.other_macs.get(layer) or isinstance(layer, WITH_KERNEL))
     ]
     taken = collections.Counter(layer.name for layer in layers)
     mode = _mode_asked_for(cost.layers.values())
+    in_graph = set(graph_layers(model)) if is_graph(model) else set()
     rows = []
     for layer in layers:
         # Layers of nested models may share a name; a path belongs to one of them.
         name = layer.name if taken[layer.name] == 1 else layer.path
-        if id(layer) in cost.layers:
-            rows.append(_factorized_row(name, cost.layers[id(layer)]))
+        if layer in cost.layers:
+            rows.append(_factorized_row(name, cost.layers[layer]))
         else:
-            rows.append(_stock_row(name, layer, macs.get(id(layer)), mode))
+            macs = cost.other_macs.get(layer, 0) if layer in in_graph else None
+            rows.append(_stock_row(name, layer, macs, mode))
     return rows
 
 
@@ -152,17 +152,24 @@ def _factorized_row(name, cost):
         layer.mode if isinstance(layer, SVDConv2D) else "",
         layer.rank,
         layer.full_rank,
-        cost.at("parameters", layer.rank) + bias,
+        cost.now("parameters") + bias,
         cost.dense("parameters") + bias,
-        cost.at("macs", layer.rank),
+        cost.now("macs"),
         cost.dense("macs"),
-        "pair" if layer.pair_is_cheaper() else "single",
+        _form(layer),
     )
+
+
+def _form(layer):
+    """What `fold` makes of a factorised layer."""
+    if layer.is_dense:
+        return "dense"
+    return "pair" if pair_is_cheaper(layer, layer.rank) else "single"
 
 
 def _stock_row(name, layer, macs, mode):
     kernel = layer.kernel if hasattr(layer, "kernel") else layer.depthwise_kernel
-    parameters = sum(math.prod(v.shape) for v in layer.trainable_variables)
+    parameters = sum(math.prod(v.shape) for v in lasting_variables(layer))
     if macs is None:
         form, macs = "inside another layer, MACs not counted", 0
     else:

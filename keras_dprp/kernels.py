@@ -1,0 +1,109 @@
+"""Which layers of a model have a kernel, and which of them can be factorised."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dprp.graph import graph_layers, inputs_of, is_graph, walk
+from keras_dprp.layers import SVDConv2D, SVDDense, SVDLayer
+from keras_dprp.layers.kernel_matrix import MODES, Conv2DMatrix, KernelMatrix
+
+TWINS: dict[type, type[SVDLayer]] = {
+    keras.layers.Conv2D: SVDConv2D,
+    keras.layers.Dense: SVDDense,
+}
+WITH_KERNEL = (
+    SVDLayer,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+)
+
+
+def reason_left(layer, mode="spatial"):
+    """Why `factorize` cannot replace a built layer; None if it can."""
+    if isinstance(layer, SVDLayer):
+        return "it is factorised already"
+    if type(layer) not in TWINS:
+        return f"a {type(layer).__name__} has no factorised form"
+    if layer.kernel_constraint is not None:
+        return "a kernel constraint cannot act on a product"
+    if getattr(layer, "lora_enabled", False) or getattr(
+        layer, "quantization_mode", None
+    ):
+        return "it is quantized or has LoRA enabled"
+    if not np.isfinite(ops.convert_to_numpy(layer.kernel)).all():
+        return "its kernel is not finite"
+    if not cheaper_matrices(layer, mode):
+        return "even rank 1 costs no less than dense"
+    return None
+
+
+def cheaper_matrices(layer, mode):
+    """The ways, of those a mode allows, to read a kernel so that rank 1 saves MACs.
+
+    Args:
+        layer: A built stock layer that has a factorised twin.
+        mode: "spatial", "channel" or "auto".
+
+    Returns:
+        A list of `KernelMatrix`.
+    """
+    shape = input_shape_of(layer)
+    if isinstance(layer, keras.layers.Conv2D):
+        modes = MODES if mode == "auto" else (mode,)
+        matrices = [Conv2DMatrix.of(layer, shape, each) for each in modes]
+    else:
+        matrices = [KernelMatrix(tuple(layer.kernel.shape))]
+    return [each for each in matrices if each.pair_share(shape, 1) < 1]
+
+
+def input_shape_of(layer):
+    """The shape of inputs that a layer was built for."""
+    return layer.get_build_config()["input_shape"]
+
+
+def output_layers(model):
+    """The layers with a kernel that give the model's outputs.
+
+    Nothing with a kernel comes after them: what they lose, no other layer makes good.
+
+    Args:
+        model: A functional or built Sequential model.
+    """
+    # By tensor; tensors are kept, as one that is forgotten gives its id to another.
+    behind: dict[int, tuple] = {}
+
+    def visit(stand_in, *args, **kwargs):
+        operation = stand_in.operation
+        outputs = stand_in(*args, **kwargs)
+        if isinstance(operation, WITH_KERNEL):
+            layers = {operation}
+        elif is_graph(operation):
+            layers = set(output_layers(operation))
+        else:
+            given = keras.tree.flatten([args, kwargs])
+            layers = set().union(*(behind.get(id(x), (x, ()))[1] for x in given))
+        for x in keras.tree.flatten(outputs):
+            behind[id(x)] = (x, layers)
+        return outputs
+
+    inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype) for x in _flat(model)]
+    _, outputs = walk(model, visit, inputs)
+    found = set().union(
+        *(behind.get(id(x), (x, ()))[1] for x in keras.tree.flatten(outputs))
+    )
+    return [layer for layer in graph_layers(model) if layer in found]
+
+
+def _flat(model):
+    return keras.tree.flatten(inputs_of(model))

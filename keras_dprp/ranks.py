@@ -1,0 +1,137 @@
+"""Ranks: one budget shared out over all layers, or a threshold for each.
+
+A network is a chain of layers: what gets through is the product of what each of them
+keeps. So a budget is spent where the sum of -log(share of s² kept) stays smallest.
+The sum of the shares lost would do as well for steep spectra, but of a flat one, as
+kernels have that were trained shortly, it empties some layers and leaves others whole.
+
+A Lagrange multiplier prices cost against that loss; for a given price each layer
+chooses its best rank by itself, and bisection finds the price that meets the budget.
+What bisection leaves of the budget (ranks are whole numbers) is spent on the steps
+that hold most for their cost, until no step fits any more.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_dprp.costs import LayerCost, pair_is_cheaper
+from keras_dprp.layers.kernel_matrix import energies
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The ranks one layer may have, ascending, with what each costs and loses.
+
+    Attributes:
+        ranks: List of ints; None, the last of them, is a dense layer's kernel as it is.
+        costs: Array: parameters or MACs at each rank.
+        losses: Array: -log of the share of s² kept at each rank.
+    """
+
+    ranks: list
+    costs: np.ndarray
+    losses: np.ndarray
+
+    def best(self, price):
+        """Index of the rank with the least loss + price * cost."""
+        return int(np.argmin(self.losses + price * self.costs))
+
+
+def layer_choices(cost: LayerCost, metric, singular_values, multiple_of=1, min_rank=1):
+    """The `Choices` of one layer.
+
+    Args:
+        cost: Its `LayerCost`.
+        metric: "parameters" or "macs".
+        singular_values: Array `(rank,)` or `(groups, rank)`, descending, of the layer
+            now.
+        multiple_of: Int. Allowed ranks are multiples of it; what the layer is now is
+            always allowed.
+        min_rank: Int. The smallest of them.
+    """
+    energy = energies(singular_values)
+    now = len(energy)
+    ranks: list = [
+        rank
+        for rank in range(multiple_of, now, multiple_of)
+        if rank >= min_rank and pair_is_cheaper(cost.layer, rank)
+    ]
+    kept = np.cumsum(energy) / max(energy.sum(), np.finfo(float).tiny)
+    losses = [-np.log(max(kept[rank - 1], np.finfo(float).tiny)) for rank in ranks]
+    ranks.append(None if cost.layer.is_dense else now)
+    costs = [cost.at(metric, rank) for rank in ranks]
+    return Choices(ranks, np.array(costs, "float64"), np.array([*losses, 0.0]))
+
+
+def ranks_by_budget(choices, budget):
+    """A rank for each layer whose costs add up to at most `budget`.
+
+    Args:
+        choices: Dict of `Choices` by layer.
+        budget: What all of them may cost together.
+
+    Returns:
+        Dict of ranks by layer. Where even the smallest ranks cost more than the
+        budget, the smallest ranks.
+    """
+    low, high = 0.0, _price_of_everything(choices)
+    if _total(choices, {k: c.best(0.0) for k, c in choices.items()}) <= budget:
+        high = 0.0
+    for _ in range(100 if high else 0):
+        price = (low + high) / 2
+        picked = {key: choice.best(price) for key, choice in choices.items()}
+        low, high = (low, price) if _total(choices, picked) <= budget else (price, high)
+    picked = {key: choice.best(high) for key, choice in choices.items()}
+    _spend_the_rest(choices, picked, budget)
+    return {key: choices[key].ranks[index] for key, index in picked.items()}
+
+
+def rank_by_threshold(singular_values, threshold):
+    """The smallest rank whose tail holds at most `threshold` of s².
+
+    Args:
+        singular_values: Array `(rank,)` or `(groups, rank)`, descending. Groups
+            share one rank: the energy of their tails is added up.
+        threshold: Float in [0, 1).
+    """
+    energy = energies(singular_values)
+    tail = np.append(np.cumsum(energy[::-1])[::-1], 0.0)
+    rank = int(np.argmax(tail <= threshold * max(tail[0], np.finfo(float).tiny)))
+    return max(rank, 1)
+
+
+def round_up(rank, multiple_of, minimum, full_rank):
+    """`rank` rounded up to a multiple, at least `minimum`, at most `full_rank`."""
+    rounded = -(-max(rank, minimum) // multiple_of) * multiple_of
+    return min(rounded, full_rank)
+
+
+def _price_of_everything(choices):
+    """A price at which every layer takes its cheapest rank."""
+    steps = [np.diff(c.costs) for c in choices.values()]
+    smallest = min((s[s > 0].min() for s in steps if (s > 0).any()), default=1.0)
+    largest = max((c.losses.max(initial=0) for c in choices.values()), default=0.0)
+    return (2.0 + largest) / smallest
+
+
+def _total(choices, picked):
+    return sum(choices[key].costs[index] for key, index in picked.items())
+
+
+def _spend_the_rest(choices, picked, budget):
+    rest = budget - _total(choices, picked)
+    while True:
+        steps = []
+        for key, index in picked.items():
+            choice = choices[key]
+            if index + 1 < len(choice.ranks):
+                cost = choice.costs[index + 1] - choice.costs[index]
+                gain = choice.losses[index] - choice.losses[index + 1]
+                if cost <= rest:
+                    steps.append((gain / max(cost, 1e-9), key, cost))
+        if not steps:
+            return
+        _, key, cost = max(steps, key=lambda step: step[0])
+        picked[key] += 1
+        rest -= cost

@@ -1,1 +1,0 @@
-"""Which rank each layer gets, and what it costs."""

@@ -1,1 +1,0 @@
-"""What a factorised network is, as tables and figures."""

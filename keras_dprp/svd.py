@@ -1,0 +1,187 @@
+"""Exact singular value decompositions, and how what an optimizer remembers follows.
+
+Arrays are float64; of a layer with groups each has a leading group axis. A kernel
+matrix W = U diag(s) Vᵀ of gradient G gives U the gradient G V diag(s), s the diagonal
+of Uᵀ G V, and V the gradient Gᵀ U diag(s). What an optimizer remembers is linear in
+gradients (momenta), in their squares, or in their absolute values: it follows by these
+maps, by their squares, or by their absolute values.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import threadpoolctl
+
+# Gradients reach U and V multiplied by s. Of a singular value this much smaller than
+# another one they say nothing that could be scaled up to it: what an optimizer
+# remembers stems from steps in which the small one was larger.
+LARGEST_RATIO = 100
+
+
+@dataclass(frozen=True)
+class KernelDecomposition:
+    """The SVD of a kernel matrix that has learned by itself.
+
+    Attributes:
+        U: Array `(rows, rank)`.
+        s: Array `(rank,)`, descending.
+        V: Array `(columns, rank)`.
+    """
+
+    U: np.ndarray
+    s: np.ndarray
+    V: np.ndarray
+
+    def at_rank(self, rank):
+        """The decomposition cut to its first `rank` singular values."""
+        return KernelDecomposition(
+            self.U[..., :rank], self.s[..., :rank], self.V[..., :rank]
+        )
+
+    def carry_gradients(self, old, power):
+        """What U, s, V would have remembered of gradients.
+
+        Args:
+            old: Dict with "kernel", what was remembered of the kernel matrix.
+            power: Function of a map's entries: what is remembered of the gradients.
+
+        Returns:
+            Dict with "U", "s", "V".
+        """
+        kernel, s = old["kernel"], self.s[..., None, :]
+        transposed = np.swapaxes(kernel, -1, -2)
+        on_s = kernel @ power(self.V)
+        return {
+            "U": kernel @ power(self.V * s),
+            "s": np.sum(power(self.U) * on_s, axis=-2),
+            "V": transposed @ power(self.U * s),
+        }
+
+    def carry_averages(self, old):
+        """Averages of weights start at the weights: of the factors there are none."""
+        return {"U": self.U, "s": self.s, "V": self.V}
+
+
+@dataclass(frozen=True)
+class FactorDecomposition:
+    """The SVD of a product U diag(s) Vᵀ, and how its bases and the old ones relate.
+
+    `U = old_U @ U_map` and `old_U = U @ U_back`, likewise for `V`.
+    """
+
+    U: np.ndarray
+    s: np.ndarray
+    V: np.ndarray
+    U_map: np.ndarray
+    V_map: np.ndarray
+    U_back: np.ndarray
+    V_back: np.ndarray
+    old_s: np.ndarray
+
+    def at_rank(self, rank):
+        """The decomposition cut to its first `rank` singular values."""
+        return FactorDecomposition(
+            self.U[..., :rank],
+            self.s[..., :rank],
+            self.V[..., :rank],
+            self.U_map[..., :rank],
+            self.V_map[..., :rank],
+            self.U_back[..., :rank, :],
+            self.V_back[..., :rank, :],
+            self.old_s,
+        )
+
+    def carry_gradients(self, old, power):
+        """What U, s, V would have remembered of gradients in the new bases.
+
+        In them the gradient of U is G V' diag(s') = (old gradient) diag(1/s) V_map
+        diag(s'). Of that of s only the old diagonal is known: the elementwise product
+        of both maps is its best linear estimate, exact if they permute.
+
+        Args:
+            old: Dict with "U", "s", "V".
+            power: Function of a map's entries: what is remembered of the gradients.
+
+        Returns:
+            Dict with "U", "s", "V".
+        """
+        before, after = self.old_s[..., :, None], self.s[..., None, :]
+        related = np.abs(after) < LARGEST_RATIO * np.abs(before)
+        ratio = np.where(related, after / np.where(related, before, 1), 0)
+        return {
+            "U": old["U"] @ power(ratio * self.V_map),
+            "s": _times(old["s"], power(self.U_map * self.V_map)),
+            "V": old["V"] @ power(ratio * self.U_map),
+        }
+
+    def carry_averages(self, old):
+        """Averages of U, s, V themselves, in the new bases."""
+        s_map = np.swapaxes(self.U_back * self.V_back, -1, -2)
+        return {
+            "U": old["U"] @ self.U_map,
+            "s": _times(old["s"], s_map),
+            "V": old["V"] @ self.V_map,
+        }
+
+
+def decompose_kernel(matrix):
+    """Decompose a kernel matrix, or a stack of them.
+
+    Raises:
+        numpy.linalg.LinAlgError: If it holds NaN or infinity.
+    """
+    matrix = np.asarray(matrix, "float64")
+    _check_finite(matrix)
+    with one_thread():
+        U, s, Vt = np.linalg.svd(matrix, full_matrices=False)
+    return KernelDecomposition(U, s, np.swapaxes(Vt, -1, -2))
+
+
+def decompose_factors(U, s, V):
+    """Decompose U diag(s) Vᵀ without forming it: QR of both, then a small SVD.
+
+    Raises:
+        numpy.linalg.LinAlgError: If one of them holds NaN or infinity.
+    """
+    U, s, V = (np.asarray(factor, "float64") for factor in (U, s, V))
+    _check_finite(U, s, V)
+    with one_thread():
+        U_basis, U_triangle = np.linalg.qr(U)
+        V_basis, V_triangle = np.linalg.qr(V)
+        core = (U_triangle * s[..., None, :]) @ np.swapaxes(V_triangle, -1, -2)
+        left, singular_values, right = np.linalg.svd(core)
+        right = np.swapaxes(right, -1, -2)
+        return FactorDecomposition(
+            U=U_basis @ left,
+            s=singular_values,
+            V=V_basis @ right,
+            U_map=np.linalg.pinv(U_triangle) @ left,
+            V_map=np.linalg.pinv(V_triangle) @ right,
+            U_back=np.swapaxes(left, -1, -2) @ U_triangle,
+            V_back=np.swapaxes(right, -1, -2) @ V_triangle,
+            old_s=s,
+        )
+
+
+def singular_values(matrix):
+    """The singular values of a matrix, or of a stack of them, descending."""
+    with one_thread():
+        return np.linalg.svd(np.asarray(matrix, "float64"), compute_uv=False)
+
+
+def one_thread():
+    """A context in which BLAS has one thread.
+
+    With many of them OpenBLAS takes up to thirty times as long for kernels as small
+    as these.
+    """
+    return threadpoolctl.threadpool_limits(1, user_api="blas")
+
+
+def _check_finite(*arrays):
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise np.linalg.LinAlgError("The weights hold NaN or infinity.")
+
+
+def _times(vector, matrix):
+    return np.einsum("...r,...rk->...k", vector, matrix)
