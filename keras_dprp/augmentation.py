@@ -36,7 +36,6 @@ def augmentation_of(model):
     Raises:
         ValueError: If some inputs are augmented in the model and others are not.
     """
-    inputs = []
     # Of tensors in front of what learns: the random operations last met. Tensors are
     # kept, as one that is forgotten gives its id to another.
     origins: dict[int, tuple] = {}
@@ -46,8 +45,6 @@ def augmentation_of(model):
         operation = stand_in.operation
         outputs = stand_in(*args, **kwargs)
         given = [x for x in keras.tree.flatten([args, kwargs]) if hasattr(x, "shape")]
-        if not inputs:
-            inputs.extend(given)
         before = {o for x in given if id(x) in origins for o in origins[id(x)][1]}
         known = [x for x in given if id(x) in origins]
         if getattr(operation, "trainable_variables", []):

@@ -1,10 +1,10 @@
-"""How far a network's outputs are from its teacher's, by what its loss makes of them."""
+"""How far outputs are from a teacher's, by what the loss makes of them."""
 
 import keras
 from keras import ops
 from keras.distillation import LogitsDistillation
 
-from keras_dprp.live import models
+from keras_dprp.live import losses
 
 _CLASSES = {
     "categorical_crossentropy",
@@ -28,7 +28,7 @@ def between(answers, outputs, model, temperature):
         temperature: Float > 0.
     """
     total = 0.0
-    for path, loss, weight in models.compiled_losses(model):
+    for path, loss, weight in losses.compiled_losses(model):
         given = _at(outputs, path, model)
         wanted = _at(answers, path, model)
         distance = _distance(loss, wanted, given, temperature)
@@ -45,9 +45,7 @@ def _distance(loss, wanted, given, temperature):
     scores = (ops.cast(each, "float32") for each in (wanted, given))
     if name in _CLASSES:
         axis = config.get("axis", -1)
-        logits = [
-            ops.moveaxis(x if from_logits else _log(x), axis, -1) for x in scores
-        ]
+        logits = [ops.moveaxis(x if from_logits else _log(x), axis, -1) for x in scores]
     else:
         logits = [_of_two(x if from_logits else _log(x) - _log(1 - x)) for x in scores]
     return LogitsDistillation(temperature).compute_loss(*logits)

@@ -53,9 +53,14 @@ def plan(
     """What ranks, parameters and MACs an event would give today; changes nothing.
 
     Args:
-        model: A built model with factorised layers, as `factorize` gives it.
-        target, budget, metric, threshold, multiple_of, min_rank: As in
-            `RankPruningCallback`. One of the first two, or a threshold.
+        model: A built model as `factorize` gives it. One of `target`, `budget` and
+            `threshold` says how small it is to be.
+        target: None, or the share of `metric` to keep, in (0, 1].
+        budget: None, or the same as an amount.
+        metric: "macs" or "parameters".
+        threshold: None, or the largest share of s² to cut off a layer.
+        multiple_of: Int. Ranks are multiples of it.
+        min_rank: Int. No rank falls below it.
 
     Returns:
         A `Plan`; `print` shows it.
@@ -88,9 +93,14 @@ def prune(
     `tf.function` or `jax.jit` before must be made anew: they hold the old variables.
 
     Args:
-        model: A built model with factorised layers, as `factorize` gives it.
-        target, budget, metric, threshold, multiple_of, min_rank: As in
-            `RankPruningCallback`. One of the first two, or a threshold.
+        model: A built model as `factorize` gives it. One of `target`, `budget` and
+            `threshold` says how small it is to be.
+        target: None, or the share of `metric` to keep, in (0, 1].
+        budget: None, or the same as an amount.
+        metric: "macs" or "parameters".
+        threshold: None, or the largest share of s² to cut off a layer.
+        multiple_of: Int. Ranks are multiples of it.
+        min_rank: Int. No rank falls below it.
 
     Returns:
         The `Plan` that was carried out.
@@ -179,18 +189,17 @@ def cut(decompositions, ranks):
         ranks: Ranks by layer. One of None stays dense; but a layer with penalties is
             factorised at full rank, since these are for factors.
     """
-    changes = {}
+    new = {}
     for layer, decomposition in decompositions.items():
         rank = ranks[layer]
         if rank is None and layer.terms:
             rank = layer.rank
         if rank is not None:
-            changes[layer] = layer.change_to(decomposition.at_rank(rank))
-    models.apply(changes)
+            new[layer] = layer.change_to(decomposition.at_rank(rank))
+    changes.apply(new)
 
 
 def _prepared(model, target, budget, metric, threshold, multiple_of, min_rank):
-    from keras_dprp import arguments
 
     check_is_model(model)
     arguments.check_size(target, budget, metric, threshold)
@@ -209,6 +218,8 @@ def _prepared(model, target, budget, metric, threshold, multiple_of, min_rank):
 
 def _plan_of(cost, ranks):
     numbers = {metric: cost.at(metric, ranks) for metric in ("parameters", "macs")}
-    shares = {f"{m}_kept": n / cost.dense(m) for m, n in numbers.items() if cost.dense(m)}
+    shares = {
+        f"{m}_kept": n / cost.dense(m) for m, n in numbers.items() if cost.dense(m)
+    }
     paths = {layer.path: rank for layer, rank in ranks.items()}
     return Plan(paths, **numbers, **shares)

@@ -3,6 +3,7 @@
 import re
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_dprp import penalties, teachers
@@ -103,7 +104,7 @@ def factorize(
 
 
 def _observer(model, teacher, augmentation):
-    """The layer that shows a teacher what the network sees, with its teacher if known."""
+    """The layer that shows a teacher what the network sees."""
     layer = teachers.Distillation(
         teacher.model == teachers.SELF, teacher.share, teacher.temperature
     )
@@ -171,7 +172,9 @@ def _twin(layer, rank, mode, arguments):
     twin_class = TWINS[type(layer)]
     config = twin_config(layer, twin_class.stock_arguments)
     twin = twin_class(**config, **arguments, rank=rank)
-    twin.kernel_initializer = lambda shape, dtype: ops.cast(layer.kernel, dtype)
+    # A copy: JAX takes the memory of what it trains, and both models may be.
+    kernel = np.array(ops.convert_to_numpy(layer.kernel))
+    twin.kernel_initializer = lambda shape, dtype: ops.convert_to_tensor(kernel, dtype)
     return twin
 
 

@@ -77,7 +77,9 @@ def graph_layers(model):
     """
     layers: dict[keras.Layer, None] = {}
     for layer in model.layers:
-        layers.update(dict.fromkeys(graph_layers(layer) if is_graph(layer) else [layer]))
+        layers.update(
+            dict.fromkeys(graph_layers(layer) if is_graph(layer) else [layer])
+        )
     return list(layers)
 
 

@@ -179,7 +179,9 @@ class RankPruningCallback(keras.callbacks.Callback):
         return EVENTS["target" if isinstance(self.rule, BudgetRule) else "recovery"]
 
     def _check_teachers(self, model):
-        inner = [teacher.name for teacher in self._teachers if teacher not in model.layers]
+        inner = [
+            teacher.name for teacher in self._teachers if teacher not in model.layers
+        ]
         if inner:
             raise ValueError(
                 "A teacher must belong to the model that is fitted: call "

@@ -1,4 +1,4 @@
-"""A model rebuilt layer by layer: what `factorize`, `fold` and `export` have in common."""
+"""A model rebuilt layer by layer: what `factorize`, `fold` and `export` share."""
 
 from collections.abc import Callable
 

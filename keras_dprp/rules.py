@@ -75,8 +75,9 @@ class BudgetRule:
         dense = self.cost.dense(self.metric)
         unit = UNITS[self.metric]
         raise ValueError(
-            f"The target must be reachable: at the smallest ranks {smallest / dense:.3f} "
-            f"of the {unit} are left, {smallest:,} of {dense:,}. "
+            "The target must be reachable: the smallest ranks leave "
+            f"{smallest / dense:.3f} "
+            f"of the {unit}, {smallest:,} of {dense:,}. "
             f"Received: a target of {self.amount / dense:.3f}, {self.amount:,.0f} "
             f"{unit}. In the way: {self._in_the_way()}"
         )
@@ -93,7 +94,7 @@ class BudgetRule:
         }
 
     def _in_the_way(self):
-        """What cannot be cut, as text: layers that are not to be, frozen ones, others."""
+        """What cannot be cut, as text."""
         metric, dense = self.metric, self.cost.dense(self.metric)
         frozen = [x for x in self.cost.layers if x not in self.layers]
         parts = {

@@ -52,7 +52,9 @@ def plan_events(epochs, start, stop, events):
     """
     chosen = start
     if start is None:
-        start = round(START * epochs) if stop is None else min(round(START * epochs), stop)
+        start = (
+            round(START * epochs) if stop is None else min(round(START * epochs), stop)
+        )
     if stop is None:
         stop = start + (round(SPREAD * (epochs - start)) if events > 1 else 0)
         stop = max(stop, start)

@@ -16,7 +16,7 @@ from keras_dprp import distances
 from keras_dprp.augmentation import network_behind
 from keras_dprp.graph import is_graph
 from keras_dprp.layers import SVDLayer
-from keras_dprp.live import models
+from keras_dprp.live import changes, losses, models
 from keras_dprp.rebuild import rebuild
 
 SELF = "self"
@@ -102,11 +102,11 @@ class Distillation(keras.layers.Layer):
         self.own, self.share, self.temperature = own, share, temperature
         # In objects that Keras does not track: the teacher is no part of the network.
         self._teacher = types.SimpleNamespace(network=None, in_fit=False)
-        # What one step has shown; a distribution strategy has a thread for each replica.
+        # What one step has shown; a distribution strategy has a thread a replica.
         self._step = threading.local()
 
     def build(self, input_shape):
-        if self.built:
+        if hasattr(self, "memory"):
             return  # It may stand behind several inputs, of several shapes.
         float32 = {"dtype": "float32", "autocast": False, "trainable": False}
         self.memory = self.add_weight(
@@ -147,7 +147,7 @@ class Distillation(keras.layers.Layer):
         self._teacher.network = network
         weights = [ops.convert_to_numpy(v).ravel() for v in _floats(network)]
         memory = np.concatenate(weights, dtype="float32") if weights else np.zeros(1)
-        models.set_plain_value(self, self.memory, memory)
+        changes.set_plain_value(self, self.memory, memory)
 
     def remember(self, model):
         """Make the model that this layer is in the teacher, as it is now."""
@@ -164,7 +164,7 @@ class Distillation(keras.layers.Layer):
         self._teacher.in_fit = False
 
     def added(self):
-        """What the teacher added to the loss, a mean over training steps; starts anew."""
+        """What the teacher added to the loss, a mean over steps; it starts anew."""
         total, steps = ops.convert_to_numpy(self.distances)
         self.distances.assign(np.zeros(2, "float32"))
         return float(total / steps) if steps else 0.0
@@ -224,7 +224,7 @@ class Distillation(keras.layers.Layer):
         return {"memory": self.memory}
 
     def settle_in(self, model):
-        return models.wrap_loss(model, self)
+        return losses.wrap_loss(model, self)
 
     def check_values(self, values):
         if values["memory"].ndim != 1:
@@ -234,7 +234,7 @@ class Distillation(keras.layers.Layer):
             )
 
     def load_values(self, values):
-        models.set_plain_value(self, self.memory, values["memory"])
+        changes.set_plain_value(self, self.memory, values["memory"])
 
     def save_own_variables(self, store):
         memory = ops.convert_to_numpy(self.memory)
@@ -264,6 +264,7 @@ def dense_network(model):
     Returns:
         A `keras.Model` of stock layers, with the weights of dense layers.
     """
+
     def stock(layer):
         return [layer.stock_layer()] if isinstance(layer, SVDLayer) else None
 

@@ -1,5 +1,7 @@
 """Penalties on a layer's factors: when they act, and only once."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -32,7 +34,9 @@ class PenalizedLayer(keras.layers.Layer):
         self.compression = penalties.get(
             compression, penalties.COMPRESSION, "compression"
         )
-        self.penalty_values = self.kept_rank = None
+        # Made by `build` where there are terms.
+        self.penalty_values: Any = None
+        self.kept_rank: Any = None
         self._penalties_act = True
         self._added = None
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dprp.live import models, optimizers
+from keras_dprp.live import changes, optimizers
 
 FACTORS = ("U", "s", "V")
 STATE = ("kernel", *FACTORS)
@@ -30,7 +30,7 @@ class StateLayer(keras.layers.Layer):
         return dict(zip(STATE, (self._kernel, self.U, self.s, self.V), strict=True))
 
     def _unused(self):
-        """Zero, with the gradients of what is empty: Keras warns where there are none."""
+        """Zero, for gradients of what is empty: Keras warns where there are none."""
         empty = [v for v in self.state_variables().values() if 0 in v.shape]
         return sum(ops.sum(ops.cast(variable, "float32")) for variable in empty)
 
@@ -52,7 +52,7 @@ class StateLayer(keras.layers.Layer):
         """Take checked values of any state; slots of another one begin anew."""
         variables = self.state_variables()
         if any(values[n].shape != tuple(v.shape) for n, v in variables.items()):
-            models.apply({self: models.Change(variables, values)})
+            changes.apply({self: changes.Change(variables, values)})
             return
         for name, variable in variables.items():
             variable.assign(values[name])
@@ -61,7 +61,9 @@ class StateLayer(keras.layers.Layer):
 
     def set_weights(self, weights):
         if len(weights) == len(self.weights):
-            arrays = dict(zip(map(id, self.weights), map(np.asarray, weights), strict=True))
+            arrays = dict(
+                zip(map(id, self.weights), map(np.asarray, weights), strict=True)
+            )
             values = {n: arrays[id(v)] for n, v in self.state_variables().items()}
             self.check_values(values)
             self.load_values(values)

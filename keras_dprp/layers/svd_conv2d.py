@@ -145,14 +145,17 @@ class SVDConv2D(SVDLayer):
 
     def apply_pair(self, inputs, first, second):
         kernels = self.matrix.pair_kernels(first, second)
-        for kernel, arguments in zip(kernels, self.matrix.pair_arguments(), strict=True):
+        for kernel, arguments in zip(
+            kernels, self.matrix.pair_arguments(), strict=True
+        ):
             inputs = ops.conv(inputs, kernel, **arguments)
         return inputs
 
     def _broadcast_bias(self):
-        if self.data_format == "channels_first":
-            return ops.reshape(self.bias, (1, self.filters, 1, 1))
-        return super()._broadcast_bias()
+        # As the stock layer does it, to the last bit of the gradient.
+        shape = [1, 1, 1, 1]
+        shape[self.channel_axis] = self.filters
+        return ops.reshape(self.bias, shape)
 
     def get_config(self):
         return {**super().get_config(), "mode": self.mode}

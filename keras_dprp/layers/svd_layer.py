@@ -11,7 +11,7 @@ from keras_dprp.layers.initial_state import initial_state
 from keras_dprp.layers.penalized_layer import PenalizedLayer
 from keras_dprp.layers.rank import check_rank, resolve_rank
 from keras_dprp.layers.state import FACTORS, StateLayer, UnlessEmpty
-from keras_dprp.live import models
+from keras_dprp.live import changes, models
 from keras_dprp.svd import decompose_factors, decompose_kernel
 
 # Below this share of the dense multiply-accumulates two convolutions beat one with
@@ -111,7 +111,9 @@ class SVDLayer(StateLayer, PenalizedLayer):
                 name=name,
                 shape=shape,
                 initializer=initializer,
-                regularizer=UnlessEmpty.of(self.kernel_regularizer) if of_kernel else None,
+                regularizer=UnlessEmpty.of(self.kernel_regularizer)
+                if of_kernel
+                else None,
                 autocast=of_kernel,
             )
             setattr(self, "_kernel" if name == "kernel" else name, weight)
@@ -140,11 +142,11 @@ class SVDLayer(StateLayer, PenalizedLayer):
             unused = ops.cast(self._unused(), self.compute_dtype)
             outputs = self.apply_kernel(inputs, kernel + unused)
         if self.bias is not None:
-            outputs = outputs + self._broadcast_bias()
+            outputs = ops.add(outputs, self._broadcast_bias())
         return self.activation(outputs) if self.activation is not None else outputs
 
     def _broadcast_bias(self):
-        return ops.convert_to_tensor(self.bias)
+        return self.bias
 
     def compute_output_shape(self, input_shape):
         return self._stock_output_shape(input_shape)
@@ -191,7 +193,9 @@ class SVDLayer(StateLayer, PenalizedLayer):
         factors = {name: getattr(decomposition, name) for name in FACTORS}
         empty = np.zeros((*self.matrix.kernel_shape[:-1], 0))
         values = {"kernel": empty, **factors}
-        return models.Change(self.state_variables(), values, decomposition, self.matrix)
+        return changes.Change(
+            self.state_variables(), values, decomposition, self.matrix
+        )
 
     def trains_as_pair(self):
         """Whether the forward pass in training uses both factors, or their product."""

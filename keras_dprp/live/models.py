@@ -4,61 +4,14 @@ Nothing leads from a layer to its models. Every model that calls a layer is note
 it does; `adopt` notes one that has not called its layers yet.
 """
 
-import contextlib
 import weakref
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 from keras.src.backend.common import global_state, stateless_scope
 
-from keras_dprp.live import optimizers
-from keras_dprp.live.variables import set_value, track_again
-
 # Weak: none of the models owns another here.
 _holders: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-
-
-@dataclass(frozen=True)
-class Change:
-    """New values for the variables of a factorised layer.
-
-    Attributes:
-        variables: Dict from name ("kernel", "U", "s", "V") to variable.
-        values: Dict from name to array, of any shape.
-        source: A decomposition of `svd.py` by which slots follow; None has them begin
-            anew.
-        matrix: The layer's `KernelMatrix`.
-    """
-
-    variables: dict
-    values: dict
-    source: object = None
-    matrix: object = None
-
-    @property
-    def learned(self):
-        """Names of the variables that have learned until now."""
-        return {n for n, v in self.variables.items() if 0 not in v.shape}
-
-    @property
-    def active(self):
-        """Names of the variables that learn from now on."""
-        return {n for n, v in self.values.items() if 0 not in v.shape}
-
-    def carry_gradients(self, old, power):
-        """What is remembered of gradients, by name: see `svd.py`."""
-        return self.source.carry_gradients(self._as_matrix(old), power)
-
-    def carry_averages(self, old):
-        """Averages of the weights, by name: see `svd.py`."""
-        return self.source.carry_averages(self._as_matrix(old))
-
-    def _as_matrix(self, old):
-        if "kernel" not in self.learned:
-            return old
-        matrix = keras.ops.convert_to_numpy(self.matrix.to_matrix(old["kernel"]))
-        return {"kernel": matrix.astype("float64")}
 
 
 def sublayers(layer):
@@ -76,7 +29,7 @@ def flatten_layers(layer):
 
 def adopt(model):
     """Note that a model holds the layers in it whose variables change shape."""
-    changed = [_join(layer, model) for layer in _shape_shifters(model)]
+    changed = [_join(layer, model) for layer in shape_shifters(model)]
     if any(changed) and getattr(model, "train_function", None) is not None:
         # It was compiled when weight decay still reached the bases.
         model.make_train_function(force=True)
@@ -114,42 +67,6 @@ def newest_values(model):
         model.jax_state_sync()
 
 
-def apply(changes_by_layer):
-    """Give layers new values and shapes, and all that depends on them.
-
-    Args:
-        changes_by_layer: Dict from a layer to its `Change`.
-    """
-    models = list(dict.fromkeys(m for x in changes_by_layer for m in holders(x)))
-    for model in models:
-        newest_values(model)
-    # New values in old shapes need no new compilation.
-    reshaped = any(map(_reshapes, changes_by_layer.values()))
-    known = {id(o): o for model in models for o in optimizers.optimizers_of(model)}
-    with _strategy_scope(models):
-        for change in changes_by_layer.values():
-            optimizers.apply(list(known.values()), change)
-    for layer in changes_by_layer:
-        for model in holders(layer):
-            _settle(layer, model)
-    if reshaped:
-        for model in models:
-            track_again([model, *flatten_layers(model)])
-            forget_compiled(model)
-        if not models:
-            track_again(list(changes_by_layer))
-
-
-def set_plain_value(layer, variable, value):
-    """Give a variable that no optimizer trains a value of another shape."""
-    models = holders(layer)
-    with _strategy_scope(models):
-        set_value(variable, value)
-    for model in models:
-        track_again([model, *flatten_layers(model)])
-        forget_compiled(model)
-
-
 def retrace(layer):
     """Have the models that hold a layer compile anew what they have compiled."""
     for model in holders(layer):
@@ -163,61 +80,16 @@ def forget_compiled(model):
             getattr(model, f"make_{kind}_function")(force=True)
 
 
-def compiled_losses(model):
-    """Path to an output, loss and weight, of every loss a model was compiled with."""
-    losses = model._compile_loss
-    return [] if losses is None else [each[:3] for each in losses._flat_losses]
+def shape_shifters(model):
+    """The built layers in a model whose variables change shape."""
+    return [
+        layer
+        for layer in flatten_layers(model)
+        if hasattr(layer, "variables_of_any_shape") and layer.built
+    ]
 
 
-def wrap_loss(model, layer):
-    """Have a model's training loss go through a layer's `compute_loss`.
-
-    Args:
-        model: A `keras.Model`.
-        layer: A `Distillation` in it.
-
-    Returns:
-        Whether it did not go through it before.
-    """
-    if isinstance(vars(model).get("compute_loss"), _ComputeLoss):
-        return False
-    _attach(model, "compute_loss", _ComputeLoss(model, layer))
-    return True
-
-
-def _attach(model, name, value):
-    """Put a method on one model, past Keras's tracking of its parts."""
-    object.__setattr__(model, name, value)
-
-
-class _ComputeLoss:
-    """`model.compute_loss` that goes through a layer in training."""
-
-    def __init__(self, model, layer):
-        # Weak: the model holds this object, and the layer.
-        self._model, self._layer = weakref.ref(model), weakref.ref(layer)
-
-    def __call__(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        model, layer = self._model(), self._layer()
-
-        def task_loss(outputs):
-            return type(model).compute_loss(
-                model,
-                x=x,
-                y=y,
-                y_pred=outputs,
-                sample_weight=sample_weight,
-                training=training,
-            )
-
-        if not training or layer is None:
-            return task_loss(y_pred)
-        return layer.compute_loss(model, task_loss, y_pred)
-
-
-class _SetWeights:
+class SetWeights:
     """`model.set_weights` that takes the weights of another state or rank.
 
     EarlyStopping restores its best weights with it, at the very end of training.
@@ -232,7 +104,7 @@ class _SetWeights:
         if len(weights) == len(model.weights):
             arrays = [np.asarray(value) for value in weights]
             values = dict(zip(map(id, model.weights), arrays, strict=True))
-            layers = _shape_shifters(model)
+            layers = shape_shifters(model)
             _check_shapes(model, layers, values)
             for layer in layers:
                 own = layer.variables_of_any_shape()
@@ -259,37 +131,10 @@ def _check_shapes(model, layers, values):
             )
 
 
-def _shape_shifters(model):
-    return [
-        layer
-        for layer in flatten_layers(model)
-        if hasattr(layer, "variables_of_any_shape") and layer.built
-    ]
-
-
 def _join(layer, model):
     """Note that a model holds a layer; whether this changed what decays."""
     _holders.setdefault(layer, weakref.WeakSet()).add(model)
     if "set_weights" not in vars(model):
-        _attach(model, "set_weights", _SetWeights(model))
-    return _settle(layer, model)
-
-
-def _settle(layer, model):
-    """What a layer does to a model that holds it; whether this changed it."""
+        # Past Keras's tracking, which would take it for a part of the model.
+        object.__setattr__(model, "set_weights", SetWeights(model))
     return layer.settle_in(model)
-
-
-def _reshapes(change):
-    return any(
-        np.shape(change.values[name]) != tuple(variable.shape)
-        for name, variable in change.variables.items()
-    )
-
-
-def _strategy_scope(models):
-    for model in models:
-        strategy = getattr(model, "_distribute_strategy", None)
-        if strategy is not None:
-            return strategy.scope()
-    return contextlib.nullcontext()

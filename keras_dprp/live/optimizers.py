@@ -1,8 +1,9 @@
-"""The optimizers of a model: which they are, what they decay, how they know variables."""
+"""The optimizers of a model: what they decay, and how they know variables."""
 
 from collections.abc import Iterator
 
 import keras
+from keras.src.backend.common.variables import AutocastScope
 
 from keras_dprp.live import slots
 from keras_dprp.live.variables import set_value
@@ -51,7 +52,8 @@ def place_weight_decay(model, layer):
     changed = False
     for optimizer in optimizers_of(model):
         known = vars(optimizer).get("_exclude_from_weight_decay_cache", {})
-        decays = optimizer._use_weight_decay(factors["kernel"])
+        with AutocastScope(None):  # The kernel, not a tensor cast from it.
+            decays = optimizer._use_weight_decay(factors["kernel"])
         answers = {
             optimizer._var_key(factors["U"]): False,
             optimizer._var_key(factors["V"]): False,
@@ -59,7 +61,9 @@ def place_weight_decay(model, layer):
         }
         if not answers.items() <= known.items():
             changed = True
-            _replace(optimizer, "_exclude_from_weight_decay_cache", {**known, **answers})
+            _replace(
+                optimizer, "_exclude_from_weight_decay_cache", {**known, **answers}
+            )
     return changed
 
 

@@ -194,7 +194,9 @@ def _anew(optimizer, change, name, key):
 def _means(squares, axis):
     """Adafactor's means of squares; of what is empty, zeros."""
     return {
-        key: np.mean(array, axis=axis) if array.size else np.zeros(_without(array, axis))
+        key: np.mean(array, axis=axis)
+        if array.size
+        else np.zeros(_without(array, axis))
         for key, array in squares.items()
         if array.ndim > 1
     }

@@ -29,7 +29,7 @@ def set_value(variable, value):
 
 
 def _release(old):
-    """Take the memory of a replaced TensorFlow variable, and the value, from old graphs.
+    """Take the value of a replaced TensorFlow variable from old graphs, with its memory.
 
     A function that was traced before goes on to hold the variable. A user's own one
     would train it in silence; without a value of the traced shape it fails instead.

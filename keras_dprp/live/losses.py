@@ -1,0 +1,53 @@
+"""The loss a model was compiled with, and a teacher's part in it."""
+
+import weakref
+
+import keras
+
+
+def compiled_losses(model):
+    """Path to an output, loss and weight, of every loss a model was compiled with."""
+    losses = model._compile_loss
+    return [] if losses is None else [each[:3] for each in losses._flat_losses]
+
+
+def wrap_loss(model, layer):
+    """Have a model's training loss go through a layer's `compute_loss`.
+
+    Args:
+        model: A `keras.Model`.
+        layer: A `Distillation` in it.
+
+    Returns:
+        Whether it did not go through it before.
+    """
+    if isinstance(vars(model).get("compute_loss"), _ComputeLoss):
+        return False
+    # Past Keras's tracking, which would take it for a part of the model.
+    object.__setattr__(model, "compute_loss", _ComputeLoss(model, layer))
+    return True
+
+
+class _ComputeLoss:
+    """`model.compute_loss` that goes through a layer in training."""
+
+    def __init__(self, model, layer):
+        # Weak: the model holds this object, and the layer.
+        self._model, self._layer = weakref.ref(model), weakref.ref(layer)
+
+    def __call__(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        model, layer = self._model(), self._layer()
+
+        def task_loss(outputs):
+            return keras.Model.compute_loss(
+                model,
+                x=x,
+                y=y,
+                y_pred=outputs,
+                sample_weight=sample_weight,
+                training=training,
+            )
+
+        if not training or layer is None:
+            return task_loss(y_pred)
+        return layer.compute_loss(model, task_loss, y_pred)
