@@ -1,14 +1,15 @@
-"""A residual network from training images to a .tflite file: dense, or with DPRP.
+"""A network for images, from training to a .tflite file: dense, or with DPRP.
 
 The training part runs on any backend of Keras and needs no TensorFlow; `--export`
-folds the network, writes its float32 and int8 files, and measures their accuracy on
-all test images.
+writes the float32 and int8 files of the network, and measures their accuracy on all
+test images.
 
-    python examples/cifar10.py --data tfds --method dprp --epochs 100 --export
-    KERAS_BACKEND=jax python examples/cifar10.py --data cifar10.npz --target 0.3
+    python examples/cifar10.py --data tfds --target 0.3 --teacher self --export
+    KERAS_BACKEND=jax python examples/cifar10.py --data cifar10.npz --method dense
 
-A trained network given by `--teacher` teaches the new one beside the labels. With
-`--own-teacher` the network learns, from that epoch on, from what it was until then.
+With `--teacher self` the network learns, from the epoch on at which its ranks fall,
+also from what it was until then. `--weights` starts from a trained network, which may
+be the teacher as well; its ranks fall at once.
 
 An .npz holds `x_train`, `y_train`, `x_test`, `y_test`: uint8 images and labels. The
 report is about the test images; with `--validate` it is about a tenth of the training
@@ -26,17 +27,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from keras import layers, ops
-from learning_rates import PEAK, OneAfterAnother, cosine
-from resnet import STAGES, WEIGHT_DECAY, build
-from teachers import SHARE, Distillation, OwnTeacher
+from image_data import ShiftAndFlip, load
+from keras.optimizers import schedules
+from resnet import NETWORKS, WEIGHT_DECAY, build
 
 import keras_dprp as dprp
 
 # Divides 50,000 and 45,000: a smaller last batch would be one more program to compile,
 # again after every event.
 BATCH = 250
-SHIFT = 4  # pixels, at most, by which the training images are moved
 OUT = Path(__file__).parent / "out" / "cifar10"
 
 
@@ -44,9 +43,10 @@ OUT = Path(__file__).parent / "out" / "cifar10"
 class Settings:
     """What one training is to do."""
 
-    data: str  # "tfds", or the path of an .npz
+    data: str  # "tfds", the path of an .npz, or of a folder with DATASET.npz in it
     dataset: str = "cifar10"  # its name in TFDS
     model: str = "resnet20"
+    width: int | None = None  # filters of the first stage; None for the network's own
     method: str = "dprp"  # or "dense"
     epochs: int = 100
     seed: int = 0
@@ -54,168 +54,98 @@ class Settings:
     validate: bool = False
     # How often in a training; every event makes Keras compile the next one anew.
     validations: int = 20
-    # Path of a trained network with the same inputs and outputs; "" for none.
-    teacher: str = ""
-    # The epoch from which the network is taught by what it was then, while the learning
-    # rate starts anew; 0 for never. Ranks fall after it.
-    own_teacher: int = 0
-    own_teacher_rate: float = PEAK  # the learning rate's second peak
-    teacher_share: float = SHARE  # of the loss, that is about the teacher's answers
+    weights: str = ""  # path of a trained network of the same kind to start from
+    teacher: str = "none"  # or "self", or the path of a trained network
+    teacher_share: float = 0.5  # of the loss, that is about the teacher's answers
     weight_decay: float = WEIGHT_DECAY
-    learning_rate: float = PEAK
+    learning_rate: float = 0.1
     # Arguments of `factorize` and `RankPruningCallback`.
     factorize: dict = dataclasses.field(default_factory=dict)
     pruning: dict = dataclasses.field(default_factory=dict)
 
-    def __post_init__(self):
-        if self.teacher and self.own_teacher:
-            raise ValueError(
-                "Settings must have one teacher. Received: "
-                f"teacher={self.teacher!r}, own_teacher={self.own_teacher}"
-            )
-        start = self.pruning.get("start", self.own_teacher)
-        whole = self.factorize.get("rank") is None
-        if self.own_teacher and (start < self.own_teacher or not whole):
-            raise ValueError(
-                "Until it is its own teacher a network must have its full rank. "
-                f"Received: own_teacher={self.own_teacher}, "
-                f"factorize={self.factorize}, pruning={self.pruning}"
-            )
+    @property
+    def start(self):
+        """The epoch from which ranks fall: at once where a network is trained."""
+        return self.pruning.get("start", 0 if self.weights else self.epochs // 2)
 
 
-# Data
-
-
-def load(settings):
-    """Images, uint8 (n, height, width, channels), and labels: to train and to test."""
-    if settings.data == "tfds":
-        training, test = load_tfds(settings.dataset)
-    else:
-        with np.load(settings.data) as arrays:
-            training = arrays["x_train"], arrays["y_train"]
-            test = arrays["x_test"], arrays["y_test"]
-    # Some files hold labels as a column.
-    training, test = ((x, np.reshape(y, len(x))) for x, y in (training, test))
-    order = np.random.default_rng(0).permutation(len(training[1]))
-    if settings.validate:
-        held_out, order = np.split(order, [len(order) // 10])
-        test = tuple(array[held_out] for array in training)
-    count = max(round(settings.fraction * len(order)), 1)
-    return tuple(array[order[:count]] for array in training), test
-
-
-def load_tfds(name):
-    """Any image-classification data set of TFDS whose images are of one size."""
-    import tensorflow_datasets as tfds
-
-    builder = tfds.builder(name)
-    shape = builder.info.features["image"].shape
-    if None in shape:
-        raise ValueError(
-            f"`--dataset` must have images of one size. Received: {name} with images "
-            f"of shape {shape}"
-        )
-    builder.download_and_prepare()
-    held_out = next((s for s in ("test", "validation") if s in builder.info.splits), "")
-    splits = ["train", held_out] if held_out else ["train[:90%]", "train[90%:]"]
-    return tuple(
-        (arrays["image"], arrays["label"])
-        for arrays in tfds.as_numpy(builder.as_dataset(split=splits, batch_size=-1))
-    )
-
-
-class ShiftAndFlip(layers.Layer):
-    """Moves every training image by a few pixels, mirrors half; zeros come in."""
-
-    def __init__(self, seed, **kwargs):
-        super().__init__(**kwargs)
-        self.generator = keras.random.SeedGenerator(seed)
-
-    def call(self, images, training=False):
-        if not training:
-            return images
-        _, height, width, channels = images.shape
-        count = ops.shape(images)[0]
-        framed = (height + 2 * SHIFT, width + 2 * SHIFT)
-        images = ops.pad(images, [(0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)])
-        down, right = (self._integers((count, 1), 2 * SHIFT + 1) for _ in range(2))
-        columns = ops.arange(width)[None]
-        mirrored = self._integers((count, 1), 2)
-        columns = ops.where(mirrored == 1, width - 1 - columns, columns)
-        # One gather of whole pixels is fast on every backend.
-        rows = ops.arange(count)[:, None] * framed[0] + down + ops.arange(height)[None]
-        pixels = rows[:, :, None] * framed[1] + (right + columns)[:, None, :]
-        images = ops.reshape(images, (-1, channels))
-        return ops.take(images, pixels, axis=0)
-
-    def _integers(self, shape, limit):
-        return keras.random.randint(shape, 0, limit, seed=self.generator)
-
-
-# Training
-
-
-def train(settings, callbacks=(), pruning_class=dprp.RankPruningCallback):
+def train(settings, callbacks=()):
     """Train as the settings say.
 
     Args:
         settings: A `Settings`.
         callbacks: Further ones for `fit`.
-        pruning_class: What lowers the ranks.
 
     Returns:
-        The trained network (no augmentation in it), a dict of results, the data (test
-        images and labels last), and the callback that pruned, None for "dense".
+        The trained network of stock layers (no augmentation in it), a dict of results,
+        the data (test images and labels last), and the callback that pruned, None if
+        there was none.
     """
     data = load(settings)
     keras.utils.set_random_seed(settings.seed)
-    network, pruning = build_for(settings, data), None
-    teacher = teacher_for(settings, network)
-    if settings.method == "dprp":
-        # The stem's kernel is small, and all that follows sees through it.
-        network = dprp.factorize(network, filters="stage", **settings.factorize)
-        pruning = pruning_class(**{**phase(settings), **settings.pruning})
+    model, pruning = with_augmentation(build_for(settings, data), settings), None
+    if settings.method == "dprp" or settings.teacher != "none":
+        # Augmentation included, so that a teacher sees what the network sees.
+        model = factorize(model, settings)
+        pruning = pruning_for(settings)
         callbacks = [pruning, *callbacks]
-    results = fit(network, settings, data, callbacks, teacher)
-    results["ranks"] = [entry["ranks"] for entry in pruning.history] if pruning else []
-    return network, results, data, pruning
+    results = fit(model, settings, data, callbacks)
+    if pruning is not None:
+        results["ranks"] = [entry["ranks"] for entry in pruning.history]
+        results["event_epochs"] = [entry["epoch"] for entry in pruning.history[1:]]
+    return network_in(dprp.fold(model), settings), results, data, pruning
 
 
 def build_for(settings, data):
-    """The dense network that the settings name, untrained."""
+    """The dense network that the settings name, untrained unless they name weights."""
     (images, labels), (_, test_labels) = data
-    classes = int(max(labels.max(), test_labels.max())) + 1
-    return build(
-        settings.model, images.shape[1:], classes, images, settings.weight_decay
+    network = build(
+        settings.model,
+        images.shape[1:],
+        int(max(labels.max(), test_labels.max())) + 1,
+        images,
+        settings.weight_decay,
+        settings.width,
+    )
+    if settings.weights:
+        network.load_weights(settings.weights)
+    return network
+
+
+def with_augmentation(network, settings):
+    """The network behind a layer that moves and mirrors training images."""
+    inputs = keras.Input(network.input_shape[1:])
+    return keras.Model(inputs, network(ShiftAndFlip(settings.seed)(inputs)))
+
+
+def network_in(model, settings):
+    """The network in a model with augmentation."""
+    return model.get_layer(settings.model)
+
+
+def factorize(model, settings):
+    """The model with layers whose ranks can fall, and its teacher if it has one."""
+    teacher = None
+    if settings.teacher != "none":
+        teacher = "self"
+        if settings.teacher != "self":
+            teacher = keras.saving.load_model(settings.teacher, compile=False)
+        teacher = dprp.Teacher(teacher, share=settings.teacher_share)
+    return dprp.factorize(model, filters="stage", teacher=teacher, **settings.factorize)
+
+
+def pruning_for(settings):
+    """The callback that lowers ranks; for a dense network it keeps them all."""
+    whole = {"target": 1.0} if settings.method == "dense" else {}
+    # Told, as the learning rate has to know it too.
+    return dprp.RankPruningCallback(
+        **{**whole, "start": settings.start, **settings.pruning}
     )
 
 
-def phase(settings):
-    """When ranks fall: what a network is to learn from has to be whole."""
-    begin = settings.own_teacher
-    if not begin:
-        return {}
-    return {"start": begin, "stop": begin + round(0.4 * (settings.epochs - begin))}
-
-
-def teacher_for(settings, network):
-    """A layer with the teacher that the settings name, None if they name none."""
-    if settings.teacher:
-        teacher = keras.saving.load_model(settings.teacher, compile=False)
-        return Distillation(teacher, settings.teacher_share)
-    if settings.own_teacher:
-        return Distillation(keras.models.clone_model(network), share=0.0)
-    return None
-
-
-def fit(network, settings, data, callbacks, teacher=None):
-    """Train a network on augmented images; a dict of results."""
+def fit(model, settings, data, callbacks=()):
+    """Train a model on augmented images; a dict of results."""
     training, test = data
-    model = add_training_layers(network, settings, teacher)
-    if settings.own_teacher:
-        # First of all: the callback that lowers ranks comes after it.
-        own = OwnTeacher(network, teacher, settings.own_teacher, settings.teacher_share)
-        callbacks = [own, *callbacks]
     compile_for(model, len(training[1]), settings)
     start = time.perf_counter()
     history = model.fit(
@@ -232,15 +162,15 @@ def fit(network, settings, data, callbacks, teacher=None):
         "history": history,
         "images": len(training[1]),
         "seconds": seconds,
-        **measure(network, model, test),
+        **measure(model, settings, test),
     }
 
 
-def measure(network, model, test):
+def measure(model, settings, test):
     """Test accuracy of a compiled model, and the cost of the network in it."""
     # Not out of the history: a training that was restored at its end has none.
     accuracy = model.evaluate(*test, BATCH, verbose=0, return_dict=True)["accuracy"]
-    costs = dprp.summary(network)
+    costs = dprp.summary(network_in(model, settings))
     return {
         "accuracy": accuracy,
         "parameters": costs.parameters,
@@ -250,38 +180,34 @@ def measure(network, model, test):
     }
 
 
-def add_training_layers(network, settings, teacher=None):
-    """The network behind augmentation and, if there is one, beside its teacher."""
-    inputs = keras.Input(network.input_shape[1:])
-    images = ShiftAndFlip(settings.seed)(inputs)
-    logits = network(images)
-    if teacher is not None:
-        logits = teacher(images, logits)
-    return keras.Model(inputs, logits)
-
-
 def validated(epochs, validations):
     """The epochs, counted from one, that end with a validation: the last is one."""
     return list(range(epochs, 0, -max(epochs // validations, 1)))
 
 
 def compile_for(model, images, settings):
-    """SGD with momentum; the learning rate falls to zero, twice with an own teacher."""
+    """SGD with momentum, a batch at a time of so many training images."""
     steps = -(-images // BATCH)
-    first = settings.own_teacher or settings.epochs
-    schedule = cosine(settings.learning_rate, first, steps)
-    if settings.own_teacher:
-        second = cosine(settings.own_teacher_rate, settings.epochs - first, steps)
-        schedule = OneAfterAnother(schedule, second, first * steps)
     model.compile(
-        keras.optimizers.SGD(schedule, 0.9, nesterov=True, global_clipnorm=5.0),
+        keras.optimizers.SGD(
+            learning_rate(settings, steps), 0.9, nesterov=True, global_clipnorm=5.0
+        ),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=min(steps, 10),
     )
 
 
-# Export
+def learning_rate(settings, steps):
+    """A cosine down to zero; with a teacher of its own one until then, one after.
+
+    What the network is to learn from has then been trained to its end.
+    """
+    peak, start, epochs = settings.learning_rate, settings.start, settings.epochs
+    if settings.teacher == "self" and 0 < start < epochs:
+        after = (epochs - start) / start
+        return schedules.CosineDecayRestarts(peak, start * steps, t_mul=after)
+    return schedules.CosineDecay(peak, epochs * steps)
 
 
 def export(network, data, folder):
@@ -324,30 +250,18 @@ def main():
 def argument_parser():
     """What can be asked for on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
+    parser.add_argument("--data", required=True, help='"tfds", FILE.npz or a folder')
     parser.add_argument("--dataset", default="cifar10", help="its name in TFDS")
-    parser.add_argument("--model", choices=STAGES, default="resnet20")
+    parser.add_argument("--model", choices=NETWORKS, default="resnet20")
+    parser.add_argument("--width", type=int, help="filters of the first stage")
     parser.add_argument("--method", choices=("dense", "dprp"), default="dprp")
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fraction", type=float, default=1.0, help="of the images")
     parser.add_argument("--validate", action="store_true", help="leave the test alone")
-    teachers = parser.add_mutually_exclusive_group()
-    teachers.add_argument(
-        "--teacher", default="", help="FILE.keras of a trained network"
-    )
-    teachers.add_argument("--own-teacher", type=int, default=0, metavar="EPOCH")
-    parser.add_argument("--target", type=float, help="share to keep")
-    parser.add_argument(
-        "--metric", choices=("parameters", "macs"), default="parameters"
-    )
-    parser.add_argument(
-        "--without",
-        choices=("structure", "compression"),
-        nargs="+",
-        default=[],
-        help="penalties to leave out",
-    )
+    parser.add_argument("--weights", default="", help="FILE.keras to start from")
+    parser.add_argument("--teacher", default="none", help='"self" or FILE.keras')
+    parser.add_argument("--target", type=float, help="share of the MACs to keep")
     parser.add_argument("--out", type=Path, default=OUT, help="folder to write into")
     parser.add_argument("--export", action="store_true", help="write .tflite files")
     return parser
@@ -360,27 +274,21 @@ def parse_arguments():
     folder, exports = options.pop("out"), options.pop("export")
     if not 0 < options["fraction"] <= 1:
         parser.error(f"--fraction must be in (0, 1]. Received: {options['fraction']}")
-    if options["epochs"] < 1:
-        parser.error(f"--epochs must be 1 or more. Received: {options['epochs']}")
-    if not 0 <= options["own_teacher"] < options["epochs"]:
-        parser.error(
-            f"--own-teacher must be in [0, {options['epochs']}), the epochs. "
-            f"Received: {options['own_teacher']}"
-        )
-    options["pruning"] = {name: options.pop(name) for name in ("target", "metric")}
-    target = options["pruning"]["target"]
+    for name in ("epochs", "width"):
+        if options[name] is not None and options[name] < 1:
+            parser.error(f"--{name} must be 1 or more. Received: {options[name]}")
+    target = options.pop("target")
     if target is not None and (options["method"] == "dense" or not 0 < target <= 1):
         parser.error(
             "--target must be in (0, 1], and goes with --method dprp. "
             f"Received: {target} with --method {options['method']}"
         )
-    options["factorize"] = dict.fromkeys(options.pop("without"))
-    if options["factorize"] and options["method"] == "dense":
-        parser.error(
-            "--without goes with --method dprp. "
-            f"Received: {list(options['factorize'])} with --method dense"
-        )
-    return Settings(**options), folder, exports
+    for name, words in (("weights", [""]), ("teacher", ["none", "self"])):
+        path = options[name]
+        if path not in words and not Path(path).is_file():
+            parser.error(f"--{name} must be a file that is there. Received: {path}")
+    pruning = {} if target is None else {"target": target}
+    return Settings(**options, pruning=pruning), folder, exports
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from keras_dprp import arguments
 from keras_dprp.costs import NetworkCost
 from keras_dprp.graph import check_is_model, flatten_layers
 from keras_dprp.layers import SVDLayer
-from keras_dprp.live import models, optimizers
+from keras_dprp.live import changes, models, optimizers
 from keras_dprp.rules import BudgetRule, Steps, ThresholdRule
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 import keras_dprp as dprp
+from keras_dprp.layers import SVDLayer
 
 SAMPLES, BATCH = 32, 8
 
@@ -24,14 +25,23 @@ def perceptron(ratio=0.5):
     return with_decaying_spectra(keras.Sequential(layers), ratio)
 
 
-def convnet():
-    """Two convolutions and a dense layer on 6 x 6 images of two channels."""
+def convnet(groups=1, data_format="channels_last", regularizer=None):
+    """A convolution and a dense layer on 5 x 5 images of two channels."""
+    shape = (5, 5, 2) if data_format == "channels_last" else (2, 5, 5)
     layers = [
-        keras.Input((6, 6, 2)),
-        keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="first"),
-        keras.layers.Conv2D(6, 3, strides=2, activation="relu", name="second"),
-        keras.layers.Flatten(),
-        keras.layers.Dense(4, name="logits"),
+        keras.Input(shape),
+        keras.layers.Conv2D(
+            6,
+            3,
+            groups=groups,
+            data_format=data_format,
+            kernel_regularizer=regularizer,
+            bias_regularizer=regularizer,
+            activation="relu",
+            name="conv",
+        ),
+        keras.layers.Flatten(data_format),
+        keras.layers.Dense(4, kernel_regularizer=regularizer, name="logits"),
     ]
     return keras.Sequential(layers)
 
@@ -44,9 +54,14 @@ def with_decaying_spectra(model, ratio):
     return model
 
 
+def every_layer(model, **arguments):
+    """The model with every kernel in a layer that can be factorised, outputs' too."""
+    return dprp.factorize(model, **{"filters": ".*", **arguments})
+
+
 def factorized(model, optimizer="sgd", factorize=None, **compile_arguments):
-    """The factorised model, compiled for `classification_data`."""
-    model = dprp.factorize(model, **(factorize or {}))
+    """The same, compiled for `classification_data`."""
+    model = every_layer(model, **(factorize or {}))
     return compiled(model, optimizer, **compile_arguments)
 
 
@@ -72,7 +87,7 @@ def prune_at(epoch, target=0.6, **arguments):
 
 
 def factorized_layers(model):
-    return [layer for layer in model.layers if hasattr(layer, "rank")]
+    return [layer for layer in model.layers if isinstance(layer, SVDLayer)]
 
 
 def ranks(model):
@@ -86,7 +101,19 @@ def slots(model, layer, name):
 
 
 def arrays(variables):
-    return [keras.ops.convert_to_numpy(variable) for variable in variables]
+    # Copies: on JAX a training step takes the memory of what it was given.
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def stock_weights(model):
+    """Kernels and biases of a model, whatever its layers are."""
+    layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    return arrays(x for layer in layers for x in (layer.kernel, layer.bias))
+
+
+def assert_identical(actual, expected):
+    for one, other in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 class AtEpoch(keras.callbacks.Callback):

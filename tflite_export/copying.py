@@ -5,9 +5,15 @@ import warnings
 
 import keras
 
-from keras_dprp.cloning import copy_state
-from keras_dprp.graph import graph_layers, is_graph
-from keras_dprp.resize import flatten_layers
+from keras_dprp.copies import copy_state
+from keras_dprp.graph import (
+    flatten_layers,
+    graph_layers,
+    inputs_of,
+    is_graph,
+    outputs_of,
+)
+from keras_dprp.rebuild import rebuild
 from tflite_export.causes import cause_of
 
 OTHER_FLOATS = ("float16", "bfloat16", "float64")
@@ -21,7 +27,7 @@ def computes_otherwise(layer):
 def copy_float32(model):
     """Copy a model, weights included, in float32 and without what it is trained with.
 
-    Functional and Sequential models become Keras's own, whatever class they were of.
+    Models become functional ones of Keras's own class, whatever they were.
     The functions that layers hold (activations, Lambdas) are shared with the copy, as
     a configuration would lose their closures.
 
@@ -31,22 +37,22 @@ def copy_float32(model):
     Raises:
         ValueError: If a layer cannot be copied, or computes otherwise even then.
     """
-    copies: dict[int, keras.Operation] = {}
+    copies: dict[keras.Operation, keras.Operation] = {}
 
-    def place(operation):
-        if id(operation) not in copies:
-            copies[id(operation)] = _copy(operation, place)
-        return copies[id(operation)]
+    def copy(operation):
+        if operation not in copies:
+            copies[operation] = _copy(operation, copy)
+        return copies[operation]
 
     with _float32_policy():
-        copy = place(model)
+        result = copy(model)
     for layer in graph_layers(model):
-        if id(layer) in copies:
-            copy_state(layer, copies[id(layer)])
-    for layer in flatten_layers(copy):
+        if layer in copies:
+            copy_state(layer, copies[layer])
+    for layer in flatten_layers(result):
         if computes_otherwise(layer):
             raise _cannot_be_copied(layer, "it sets its own dtype")
-    return copy
+    return result
 
 
 @contextlib.contextmanager
@@ -60,12 +66,16 @@ def _float32_policy():
         keras.config.set_dtype_policy(policy)
 
 
-def _copy(operation, place):
+def _copy(operation, copy):
+    """A copy of a layer, a nested model or a mere function, by `copy` what it holds."""
     if is_graph(operation):
-        return _copy_graph(operation, place)
+        graph = keras.Model(
+            inputs_of(operation), outputs_of(operation), name=operation.name
+        )
+        return rebuild(graph, lambda each: [copy(each)], _input_like)[0]
     if isinstance(operation, keras.Layer):
         try:
-            return _copy_layer(operation, place)
+            return _copy_layer(operation, copy)
         except Exception as error:
             raise _cannot_be_copied(
                 operation, f"{type(error).__name__}: {cause_of(error)}"
@@ -75,32 +85,18 @@ def _copy(operation, place):
     return operation
 
 
-def _copy_graph(model, place):
-    if isinstance(model, keras.Sequential):
-        layers = [_input_like(model.inputs[0]), *map(place, model.layers)]
-        return keras.Sequential(layers, name=model.name, trainable=model.trainable)
-    inputs = keras.tree.map_structure(_input_like, model.input)
-    copy = keras.models.clone_model(
-        keras.Model(model.input, model.output, name=model.name),
-        input_tensors=inputs,
-        clone_function=place,
-    )
-    copy.trainable = model.trainable
-    return copy
-
-
 def _input_like(tensor):
     dtype = "float32" if tensor.dtype in OTHER_FLOATS else tensor.dtype
     return keras.Input(batch_shape=tensor.shape, dtype=dtype, name=tensor.name)
 
 
-def _copy_layer(layer, place):
+def _copy_layer(layer, copy):
     with warnings.catch_warnings():
         # That a configuration with a lambda in it should not be saved.
         warnings.simplefilter("ignore")
         config = _as_float32(layer.get_config())
     config |= {
-        key: _live(getattr(layer, key, None), value, place)
+        key: _live(getattr(layer, key, None), value, copy)
         for key, value in config.items()
     }
     if isinstance(layer, keras.layers.Lambda):
@@ -112,13 +108,13 @@ def _copy_layer(layer, place):
     return _from_config(type(layer), config)
 
 
-def _live(value, serialized, place):
+def _live(value, serialized, copy):
     """What a layer holds in place of a configuration: a function, a layer's copy."""
     if isinstance(value, keras.Layer):
-        return place(value)
+        return copy(value)
     if isinstance(value, list | tuple) and value and isinstance(serialized, list):
         pairs = zip(value, serialized, strict=False)
-        return [_live(each, config, place) for each, config in pairs]
+        return [_live(each, config, copy) for each, config in pairs]
     # A str may be the name of a function of Keras's or, by chance, of another one.
     named = isinstance(serialized, dict | str) and not hasattr(value, "__self__")
     return value if callable(value) and named else serialized

@@ -45,7 +45,7 @@ def check_model(model):
 
 
 def _refuse_state(model):
-    from keras_dprp.resize import flatten_layers
+    from keras_dprp.graph import flatten_layers
 
     layers = flatten_layers(model)
     names = [each.name for each in layers if getattr(each, "stateful", False) is True]

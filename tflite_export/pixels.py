@@ -4,8 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from tflite_export.stand_ins import stand_in_class
-
 
 def takes_pixels(inputs, samples, io_dtype):
     """Whether all inputs of a file shall be uint8, and their values are pixels.
@@ -53,25 +51,19 @@ def pixel_function(model):
     """
     import keras
 
+    from keras_dprp.graph import walk
+
     scales = (keras.layers.Rescaling, keras.layers.Normalization)
     inputs = [keras.Input(batch_shape=x.shape, dtype="float32") for x in model.inputs]
     known = {id(tensor) for tensor in inputs}
     consumers = []
 
-    def call(stand_in, *args, **kwargs):
+    def visit(stand_in, *args, **kwargs):
         if known & {id(tensor) for tensor in keras.tree.flatten([args, kwargs])}:
             consumers.append(stand_in.operation)
         return stand_in(*args, **kwargs)
 
-    sequential = isinstance(model, keras.Sequential)
-    taken = model.inputs[0] if sequential else model.input
-    given = model.outputs[0] if sequential else model.output
-    copy = keras.models.clone_model(
-        keras.Model(taken, given, name=model.name),
-        input_tensors=keras.tree.pack_sequence_as(taken, inputs),
-        clone_function=stand_in_class(),
-        call_function=call,
-    )
+    _, outputs = walk(model, visit, inputs)
     if not all(isinstance(consumer, scales) for consumer in consumers):
         return None
-    return keras.Function(inputs, keras.tree.flatten(copy.output))
+    return keras.Function(inputs, keras.tree.flatten(outputs))

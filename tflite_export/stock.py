@@ -7,7 +7,7 @@ def float32_model(model):
     LiteRT computes in float32 (or in integers), and its converter refuses the half
     precision of mixed policies.
     """
-    from keras_dprp.resize import flatten_layers
+    from keras_dprp.graph import flatten_layers
     from tflite_export.copying import computes_otherwise, copy_float32
 
     if any(computes_otherwise(layer) for layer in flatten_layers(model)):
@@ -16,19 +16,20 @@ def float32_model(model):
 
 
 def folded_model(model):
-    """The model itself, or where it has factorised layers a copy of stock layers.
+    """The model itself, or where it has layers of this project a copy of stock layers.
 
-    A model with a factorised layer inside another layer, as in TimeDistributed, stays
-    as it is: no layer can be replaced there, and LiteRT runs the factors as well.
+    Those are factorised layers, and the one that a teacher comes with. A model with
+    one inside another layer, as in TimeDistributed, stays as it is: no layer can be
+    replaced there, and LiteRT runs the factors as well.
     """
     import keras_dprp
-    from keras_dprp.graph import graph_layers
+    from keras_dprp.graph import flatten_layers, graph_layers
     from keras_dprp.layers import SVDLayer
-    from keras_dprp.resize import flatten_layers
+    from keras_dprp.teachers import Distillation
 
-    factorized = [each for each in flatten_layers(model) if isinstance(each, SVDLayer)]
-    in_graph = {id(layer) for layer in graph_layers(model)}
-    if factorized and all(id(layer) in in_graph for layer in factorized):
+    kinds = (SVDLayer, Distillation)
+    own = {layer for layer in flatten_layers(model) if isinstance(layer, kinds)}
+    if own and own <= set(graph_layers(model)):
         return keras_dprp.fold(plain_model(model))
     return model
 
@@ -41,17 +42,14 @@ def plain_model(model):
     """
     import keras
 
-    from keras_dprp.graph import is_graph
-    from keras_dprp.resize import flatten_layers
+    from keras_dprp.graph import flatten_layers, inputs_of, is_graph, outputs_of
     from tflite_export.copying import copy_float32
 
     if not is_graph(model):
         return model
     if not all(_is_plain(each) for each in flatten_layers(model) if is_graph(each)):
         return copy_float32(model)
-    if isinstance(model, keras.Sequential):
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    return keras.Model(model.input, model.output, name=model.name)
+    return keras.Model(inputs_of(model), outputs_of(model), name=model.name)
 
 
 def _is_plain(model):

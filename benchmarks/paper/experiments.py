@@ -1,11 +1,11 @@
 """Settings files, runs and rows: what the scripts of this folder have in common.
 
 A settings file maps the name of an experiment to what all its seeds share: fields of
-`Settings` in `examples/cifar10.py` (with penalties as a dict from class to weight),
-"seeds", and, where it builds on another experiment, that one's name: "teacher", or
-"source", the trained network that a rival compresses. Each seed builds on the same seed
-of the other, or all of them on "teacher_seed". "variant" names a class of
-`variants.py`. A run is one seed of an experiment, a row a run with what came of it.
+`Settings` in `examples/cifar10.py` (with penalties as a dict from class to weight) and
+"seeds". Where it builds on another experiment, "weights" or "teacher" is that one's
+name; each seed builds on the same seed of the other. What stands under "all" holds for
+every experiment of the file that does not say otherwise. A run is one seed of an
+experiment, a row a run with what came of it.
 """
 
 import dataclasses
@@ -20,6 +20,8 @@ RESULTS = HERE / "results.jsonl"
 LATENCY = HERE / "latency.json"
 MODELS = HERE / "models"
 OUT = HERE / "out"
+# What "weights" and "teacher" may be beside the name of an experiment.
+NO_OTHER = (None, "", "none", "self")
 
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
 
@@ -27,11 +29,13 @@ sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
 def planned(path):
     """Every run of a settings file: a dict with a name and one seed."""
     experiments = json.loads(Path(path).read_text())
-    return [
-        {"experiment": name, **settings, "seed": seed}
-        for name, settings in experiments.items()
-        for seed in settings.pop("seeds")
-    ]
+    shared = experiments.pop("all", {})
+    runs = []
+    for name, own in experiments.items():
+        settings = {**shared, **own}
+        seeds = settings.pop("seeds")
+        runs += [{"experiment": name, **settings, "seed": seed} for seed in seeds]
+    return runs
 
 
 def run_name(run):
@@ -40,10 +44,12 @@ def run_name(run):
 
 
 def needed(run):
-    """The name of the run whose network this one needs, None if it needs none."""
-    experiment = run.get("teacher") or run.get("source")
-    seed = run.get("teacher_seed", run["seed"])
-    return run_name({"experiment": experiment, "seed": seed}) if experiment else None
+    """Names of the runs whose networks this one needs, by "weights" and "teacher"."""
+    return {
+        key: f"{run[key]}-seed{run['seed']}"
+        for key in ("weights", "teacher")
+        if run.get(key) not in NO_OTHER
+    }
 
 
 def network_of(name, out):
@@ -81,8 +87,7 @@ def check(run):
 
     A slip of the pen would train for hours under the name of what was meant.
     """
-    others = {"experiment", "seed", "variant", "source", "teacher_seed"}
-    known = setting_names() | others
+    known = setting_names() | {"experiment", "seed"}
     unknown = sorted(set(run) - known)
     if unknown:
         raise ValueError(
@@ -108,21 +113,16 @@ def settings_of(run, data, out=OUT):
         name: penalties_of(value) if isinstance(value, dict) else value
         for name, value in run.get("factorize", {}).items()
     }
-    if run.get("teacher"):
-        arguments["teacher"] = str(network_of(needed(run), out))
-    return Settings(data=str(data), **arguments)
+    for key, name in needed(run).items():
+        arguments[key] = str(network_of(name, out))
+    return Settings(**{**arguments, "data": str(data)})
 
 
 def penalties_of(weights):
     """Penalty objects from a dict of class name and weight."""
-    import variants
-
     from keras_dprp import penalties
 
-    return [
-        (getattr(penalties, name, None) or getattr(variants, name))(weight)
-        for name, weight in weights.items()
-    ]
+    return [getattr(penalties, name)(weight) for name, weight in weights.items()]
 
 
 def write_whole(path, text):

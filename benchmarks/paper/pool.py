@@ -9,8 +9,8 @@ def train_all(runs, train, jobs, gpus=1):
     """Train every run, those first in the list first.
 
     Args:
-        runs: A list of runs. One that needs another one of them waits for it, and is
-            left out if that fails.
+        runs: A list of runs. One that needs others of them waits for these, and is
+            left out if one of them fails.
         train: A function of a run and of the number of a GPU; whether it succeeded.
         jobs: Int. How many trainings at a time.
         gpus: Int. They share these: each new one gets the GPU with the fewest.
@@ -24,7 +24,11 @@ def train_all(runs, train, jobs, gpus=1):
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         while True:
             missing = {*waiting, *failed, *(name for name, _ in running.values())}
-            ready = [n for n, run in waiting.items() if needed(run) not in missing]
+            ready = [
+                name
+                for name, run in waiting.items()
+                if missing.isdisjoint(needed(run).values())
+            ]
             for name in ready[: jobs - len(running)]:
                 busy = [gpu for _, gpu in running.values()]
                 gpu = min(range(gpus), key=busy.count)

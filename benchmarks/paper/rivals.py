@@ -1,4 +1,8 @@
-"""What else makes a trained network smaller: truncation, or zeros in its kernels."""
+"""What else makes a trained network smaller: truncation, or zeros in its kernels.
+
+Truncation with training afterwards is the package's own, from a trained network, at an
+event in the first epoch, without a teacher.
+"""
 
 import time
 
@@ -7,48 +11,40 @@ import numpy as np
 from augmentation import augmented
 from cifar10 import (
     BATCH,
-    add_training_layers,
+    build_for,
     compile_for,
-    fit,
+    factorize,
     load,
     measure,
+    network_in,
+    with_augmentation,
 )
 
 import keras_dprp as dprp
 
+METHODS = ("truncated", "magnitude")
 # Of every training image, moved and mirrored: as many as memory allows.
 COPIES = 5
 
 
-def compress(settings, path, callbacks):
-    """Make a trained network smaller; train it further unless it is "truncated".
+def compress(settings):
+    """Make a trained network smaller.
 
     Args:
-        settings: A `Settings` of the example, method "truncated", "finetuned" or
-            "magnitude".
-        path: Of the trained dense network, `.keras`.
-        callbacks: For `fit`; magnitude pruning, in a process of its own, takes none.
+        settings: A `Settings` of the example with `weights` and one of the `METHODS`.
 
     Returns:
-        The network and a dict of results.
+        The network of stock layers and a dict of results.
     """
     data = load(settings)
     keras.utils.set_random_seed(settings.seed)
-    dense = keras.saving.load_model(path, compile=False)
+    network = build_for(settings, data)
     if settings.method == "magnitude":
-        return prune_by_magnitude(dense, settings, data)
-    return truncate(dense, settings, data, callbacks)
-
-
-def truncate(dense, settings, data, callbacks):
-    """Bring a network to the budget at one stroke."""
-    network = dprp.factorize(dense, filters="stage", **settings.factorize)
-    ranks = lower_ranks(network, settings.pruning)
-    if settings.method == "finetuned":
-        results = fit(network, settings, data, callbacks)
-    else:
-        results = evaluated(network, settings, data)
-    return network, {**results, "ranks": ranks}
+        return prune_by_magnitude(network, settings, data)
+    model = factorize(with_augmentation(network, settings), settings)
+    dprp.prune(model, **settings.pruning)
+    results = evaluated(model, settings, data)
+    return network_in(dprp.fold(model), settings), results
 
 
 def prune_by_magnitude(dense, settings, data):
@@ -76,24 +72,12 @@ def prune_by_magnitude(dense, settings, data):
         **settings.pruning,
     )
     seconds = time.perf_counter() - start
-    results = evaluated(network, settings, data)
-    trained = {"images": len(labels), "seconds": seconds, "ranks": []}
-    return network, {**results, **trained}
+    results = evaluated(with_augmentation(network, settings), settings, data)
+    return network, {**results, "images": len(labels), "seconds": seconds}
 
 
-def evaluated(network, settings, data):
-    """The results of a network that `fit` does not train."""
-    model = add_training_layers(network, settings)
+def evaluated(model, settings, data):
+    """The results of a model that `fit` does not train."""
     compile_for(model, len(data[0][1]), settings)
-    measured = measure(network, model, data[1])
+    measured = measure(model, settings, data[1])
     return {"history": {}, "images": 0, "seconds": 0.0, **measured}
-
-
-def lower_ranks(network, pruning):
-    """Ranks before and after the only event: the callback's first is its last."""
-    callback = dprp.RankPruningCallback(**pruning, start=0, stop=0, verbose=0)
-    callback.set_model(network)
-    callback.set_params({"epochs": 1})
-    callback.on_train_begin()
-    callback.on_epoch_begin(0)
-    return [entry["ranks"] for entry in callback.history]

@@ -4,11 +4,11 @@
     KERAS_BACKEND=jax python run.py settings/main.json --data cifar10.npz --jobs 3
     python collect.py --data cifar10.npz
 
-Each training leaves a row, its folded network and a log in `--out`; `collect.py`, which
-needs TensorFlow and no GPU, exports the networks and appends the rows to
-`results.jsonl`. A run whose row is in either place is skipped; one that was interrupted
-goes on from its last backup. Runs that need the network of another one come after it,
-or take the committed one.
+Each training leaves a row, its network of stock layers and a log in `--out`;
+`collect.py`, which needs TensorFlow and no GPU, exports the networks and appends the
+rows to `results.jsonl`. A run whose row is in either place is skipped; one that was
+interrupted goes on from its last backup. Runs that need the network of another one come
+after it, or take the committed one.
 
 Several small networks fill a GPU best under NVIDIA's Multi-Process Service.
 """
@@ -29,7 +29,6 @@ from experiments import (
     RESULTS,
     check,
     needed,
-    network_of,
     planned,
     row_of,
     rows,
@@ -46,11 +45,9 @@ BACKUP_EVERY = 10  # epochs
 
 
 def train(run, data, out, results):
-    """Train one run in this process; writes its row and its folded network."""
+    """Train one run in this process; writes its row and its network."""
     from environment import describe
     from epoch_times import EpochTimes
-
-    import keras_dprp as dprp
 
     check(run)
     settings = settings_of(run, data, out)
@@ -61,23 +58,18 @@ def train(run, data, out, results):
     resumed = (folder / "training_metadata.json").exists()
     if not resumed:
         shutil.rmtree(folder, ignore_errors=True)
-    callbacks = [backup_and_restore(folder), times]
-    network, measured, pruning = trained_network(run, settings, out, callbacks)
-    dprp.fold(network).save(out / f"{run_name(run)}.keras")
-    if pruning is not None and pruning.epoch_logs:
-        dprp.plot_ranks(pruning).savefig(out / f"{run_name(run)}.png", dpi=100)
+    network, measured = trained_network(settings, [backup_and_restore(folder), times])
+    network.save(out / f"{run_name(run)}.keras")
     row = {
         "experiment": run["experiment"],
         # Defaults included: they may change after this run.
         **dataclasses.asdict(settings),
         "factorize": run.get("factorize", {}),
-        "variant": run.get("variant"),
         **measured,
         **built_on,
         # Of an interrupted run, what was measured since it went on.
         "resumed": resumed,
         "epoch_seconds": times.seconds,
-        "spectra": spectra(network),
         "peak_memory_bytes": peak_memory(),
         **describe(),
     }
@@ -87,38 +79,25 @@ def train(run, data, out, results):
     write_whole(out / f"{run_name(run)}.json", json.dumps(row))
 
 
-def trained_network(run, settings, out, callbacks):
-    """The network, a dict of results, and the callback that pruned, if one did."""
+def trained_network(settings, callbacks):
+    """The network and a dict of results."""
+    import cifar10
     import rivals
-    import variants
-    from cifar10 import train as train_example
 
-    if run.get("source"):
-        path = network_of(needed(run), out)
-        return *rivals.compress(settings, path, callbacks), None
-    pruning_class = variants.CLASSES[run.get("variant")]
-    network, results, _, pruning = train_example(settings, callbacks, pruning_class)
-    return network, results, pruning
+    if settings.method in rivals.METHODS:
+        return rivals.compress(settings)
+    network, results, _, _ = cifar10.train(settings, callbacks)
+    return network, results
 
 
 def origin(run, out, results):
-    """How a row names its method, and what it builds on: those epochs count too."""
-    if run.get("own_teacher"):
-        dense = run.get("method") == "dense"
-        return {"method": "dense-own-teacher" if dense else "own-teacher"}
-    if needed(run) is None:
-        return {}
-    other = row_of(needed(run), out, results)
-    if run.get("teacher"):
-        dense = run.get("method") == "dense"
-        return {
-            "method": "dense-distilled" if dense else "distilled",
-            "teacher": run["teacher"],
-            "teacher_seed": run.get("teacher_seed", run["seed"]),
-            "teacher_epochs": other["epochs"],
-        }
-    own = 0 if run["method"] == "truncated" else run["epochs"]
-    return {"source": run["source"], "epochs": own + other["epochs"]}
+    """What a row says of the networks that it builds on: their epochs count too."""
+    row = {}
+    for key, name in needed(run).items():
+        other = row_of(name, out, results)
+        row[key] = run[key]
+        row[f"{key}_epochs"] = other["epochs"] + other.get("weights_epochs", 0)
+    return row
 
 
 def backup_and_restore(folder):
@@ -132,24 +111,6 @@ def backup_and_restore(folder):
 
     # A process killed while it writes a backup still has the one before.
     return Backup(str(folder), double_checkpoint=True)
-
-
-def spectra(network):
-    """Singular values of every kernel read in spatial mode, by layer name."""
-    import keras
-    import numpy as np
-
-    from keras_dprp.layers import matrices
-
-    result = {}
-    for layer in network.layers:
-        kernel = getattr(layer, "kernel", None)
-        if kernel is None or len(kernel.shape) != 4:
-            continue
-        matrix = matrices.to_matrix(keras.ops.convert_to_numpy(kernel), "spatial", 1)
-        s = np.linalg.svd(keras.ops.convert_to_numpy(matrix), compute_uv=False)
-        result[layer.name] = [float(f"{value:.4g}") for value in s]
-    return result
 
 
 def peak_memory():
@@ -173,7 +134,7 @@ def start(run, gpu, options):
     command += ["--only", run_name(run)]
     jobs = -(-options.jobs // options.gpus)
     environment = {
-        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{GPU_SHARE / jobs:.2f}",
+        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{GPU_SHARE / jobs:.3f}",
         # As many threads in each job as there are cores wait for one another, above
         # all in the many small decompositions of an event.
         "OPENBLAS_NUM_THREADS": "1",
@@ -200,9 +161,12 @@ def main():
     """Train all that has no row yet, several at a time."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("settings", nargs="+", help="JSON files of experiments")
-    parser.add_argument("--data", required=True, help='"tfds" or FILE.npz')
+    parser.add_argument(
+        "--data", required=True, help='"tfds", FILE.npz, or a folder of DATASET.npz'
+    )
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
     parser.add_argument("--gpus", type=int, default=1, help="that share the jobs")
+    parser.add_argument("--seeds", type=int, nargs="+", help="only these")
     parser.add_argument("--out", type=Path, default=OUT, help="rows, networks, logs")
     parser.add_argument("--results", type=Path, default=RESULTS, help="rows collected")
     parser.add_argument("--only", help="train this run here, e.g. resnet20-dense-seed0")
@@ -216,14 +180,20 @@ def main():
         train(runs[options.only], options.data, options.out, options.results)
         return
     done = {run_name(row) for row in rows(options.results)} | set(trained(options.out))
+    wanted = {
+        name: run
+        for name, run in runs.items()
+        if name not in done and run["seed"] in (options.seeds or [run["seed"]])
+    }
     failed, left_out = train_all(
-        [run for name, run in runs.items() if name not in done],
+        list(wanted.values()),
         functools.partial(start, options=options),
         options.jobs,
         options.gpus,
     )
     for name in left_out:
-        print(f"{name} is left out: it needs {needed(runs[name])}")
+        others = ", ".join(needed(runs[name]).values())
+        print(f"{name} is left out: it needs {others}")
     sys.exit(1 if failed else 0)
 
 

@@ -29,7 +29,7 @@ def set_value(variable, value):
 
 
 def _release(old):
-    """Take the value of a replaced TensorFlow variable from old graphs, with its memory.
+    """Take a replaced TensorFlow variable's value, and its memory, from old graphs.
 
     A function that was traced before goes on to hold the variable. A user's own one
     would train it in silence; without a value of the traced shape it fails instead.

@@ -4,7 +4,12 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from exported_files import ON_TENSORFLOW, difference, same_everywhere
+from exported_files import (
+    ON_TENSORFLOW,
+    difference,
+    pruned_by_itself,
+    same_everywhere,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
@@ -83,23 +88,41 @@ def test_float32_keeps_outputs(run_litert, tmp_path_factory, **architecture):
         assert difference(actual[name], keras.ops.convert_to_numpy(expected)) <= 1e-4
 
 
-def test_factorized_model_is_folded(classifier, images, run_litert, tmp_path):
+@pytest.mark.parametrize(
+    ("rank", "convolutions"), [(4, 4), pytest.param(None, 2, marks=same_everywhere)]
+)
+def test_factorized_model_is_folded(
+    rank, convolutions, classifier, images, run_litert, tmp_path
+):
     path = tmp_path / "model.tflite"
-    factorized = keras_dprp.factorize(classifier, rank=4)
+    factorized = keras_dprp.factorize(classifier, rank=rank)
     report = tflite_export.export(factorized, path, verbose=False)
-    assert report.operations["CONV_2D"] == 4
+    assert report.operations["CONV_2D"] == convolutions
     outputs = run_litert(path, image=images[:8])["classes"]
     expected = factorized.predict(images[:8], verbose=0)
     assert difference(outputs, expected) <= 1e-4
 
 
+def test_teacher_stays_behind(classifier, images, run_litert, tmp_path):
+    """After an event, with all that the network then remembers of what it was."""
+    path = tmp_path / "model.tflite"
+    network = pruned_by_itself(classifier, images)
+    report = tflite_export.export(network, path, verbose=False)
+    assert report.operations["CONV_2D"] > 2
+    outputs = run_litert(path, image=images[:8])["classes"]
+    assert difference(outputs, network.predict(images[:8], verbose=0)) <= 1e-4
+
+
 @pytest.mark.parametrize("others", [0, 1])
-def test_factorized_layer_in_a_wrapper_stays_as_it_is(others, run_litert, tmp_path):
+@pytest.mark.parametrize("rank", [2, pytest.param(None, marks=same_everywhere)])
+def test_factorized_layer_in_a_wrapper_stays_as_it_is(
+    rank, others, run_litert, tmp_path
+):
     path = tmp_path / "model.tflite"
     inputs = x = keras.Input((4, 16), name="x")
     for _ in range(others):
         x = keras_dprp.SVDDense(16, rank=2)(x)
-    hidden = keras_dprp.SVDDense(16, rank=2, activation="relu")
+    hidden = keras_dprp.SVDDense(16, rank=rank, activation="relu")
     model = keras.Model(inputs, layers.TimeDistributed(hidden, name="y")(x))
     tflite_export.export(model, path, verbose=False)
     data = np.random.default_rng(0).normal(size=(5, 4, 16)).astype("float32")

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from exported_files import difference, dtypes, same_everywhere
+from exported_files import difference, dtypes, pruned_by_itself, same_everywhere
 from keras import layers
 
 import tflite_export
@@ -76,6 +76,10 @@ def functional(layer):
     return Functional(inputs, layer(inputs))
 
 
+def held_twice(layer):
+    return lambda x: layers.TimeDistributed(layer)(layer(x))
+
+
 OWN = {
     "activation": lambda: layers.Dense(3, activation=closure(3)),
     "lambda": lambda: layers.Lambda(closure(2)),
@@ -84,6 +88,7 @@ OWN = {
     "same name": own_dense,
     "own": Scale,
     "nested": lambda: functional(layers.Dense(3)),
+    "held twice": lambda: held_twice(layers.Dense(6)),
     "model in wrapper": lambda: layers.TimeDistributed(
         keras.Sequential([keras.Input((6,)), layers.Dense(3, closure(2))])
     ),
@@ -171,3 +176,16 @@ def test_half_precision_keeps_state_that_is_no_weight(images, run_litert, tmp_pa
     tflite_export.export(model, path, verbose=False)
     outputs = run_litert(path, x=images[:4])["y"]
     assert difference(outputs, model.predict(images[:4], verbose=0)) < 0.01
+
+
+def test_half_precision_keeps_ranks(policy, run_litert, tmp_path):
+    policy("mixed_float16")
+    path = tmp_path / "model.tflite"
+    x = np.random.default_rng(0).normal(size=(64, 24)).astype("float32")
+    dense = [layers.Dense(24, "relu"), layers.Dense(24), layers.Dense(10)]
+    network = keras.Sequential([keras.Input((24,), name="x"), *dense])
+    network = pruned_by_itself(network, x, loss="mse")
+    report = tflite_export.export(network, path, verbose=False)
+    assert report.operations["FULLY_CONNECTED"] > len(dense)
+    (outputs,) = run_litert(path, x=x).values()
+    assert difference(outputs, network.predict(x, verbose=0)) <= 0.02

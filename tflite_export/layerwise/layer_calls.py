@@ -2,8 +2,6 @@
 
 from collections import Counter
 
-from tflite_export.stand_ins import stand_in_class
-
 
 def trace(model):
     """Every call of every layer in one forward pass, nested models opened.
@@ -27,11 +25,11 @@ def _function(model, prefix, counts):
     """A `keras.Function` of a model's output and of those of all calls; their names."""
     import keras
 
-    from keras_dprp.graph import first_argument, is_graph
+    from keras_dprp.graph import first_argument, is_graph, walk
 
     names, outputs = [], []
 
-    def call(stand_in, *args, **kwargs):
+    def visit(stand_in, *args, **kwargs):
         layer = stand_in.operation
         if not isinstance(layer, keras.Layer):
             return stand_in(*args, **kwargs)
@@ -46,25 +44,10 @@ def _function(model, prefix, counts):
         outputs.append(stand_in(*args, **kwargs))
         return outputs[-1]
 
-    sequential = isinstance(model, keras.Sequential)
-    taken = model.inputs[0] if sequential else model.input
-    given = model.outputs[0] if sequential else model.output
-    inputs = [_input_like(tensor) for tensor in model.inputs]
-    copy = keras.models.clone_model(
-        keras.Model(taken, given, name=model.name),
-        input_tensors=keras.tree.pack_sequence_as(taken, inputs),
-        clone_function=stand_in_class(),
-        call_function=call,
-    )
-    return keras.Function(inputs, (copy.output, outputs)), names
+    inputs, given = walk(model, visit)
+    return keras.Function(inputs, (given, outputs)), names
 
 
 def _numbered(path, counts):
     counts[path] += 1
     return path if counts[path] == 1 else f"{path} (call {counts[path]})"
-
-
-def _input_like(tensor):
-    import keras
-
-    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)

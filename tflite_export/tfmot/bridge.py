@@ -72,7 +72,7 @@ def bring_back(portable, weights, outputs):
     Raises:
         RuntimeError: If the copy gives something else.
     """
-    from keras_dprp.cloning import rebuild
+    from keras_dprp.rebuild import rebuild
     from tflite_export.tfmot.reading import read
     from tflite_export.verify import keras_outputs
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dprp.graph import Probe, is_graph
+from keras_dprp.graph import input_like, is_graph, walk
 from tflite_export.tfmot.steps import ACTIVATIONS, INPUT, KINDS, Step
 
 # Sums and products of tensors, written as `x + y`, are not layers.
@@ -40,7 +40,7 @@ class _Reader:
         self.steps: list[Step] = []
         self.layers: dict[str, keras.Layer] = {}
         self.unknown: list[str] = []
-        self.names: dict[int, str] = {}
+        self.names: dict[keras.Operation, str] = {}
 
     def read(self, model, sources, frozen, prefix=""):
         """Add the steps of a model; returns the positions of its outputs.
@@ -51,16 +51,14 @@ class _Reader:
             frozen: Whether it is called with `training=False`.
             prefix: Of the names of its layers.
         """
-        graph = keras.Model(model.inputs, model.outputs)
-        inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype) for x in graph.inputs]
-        # With the tensors, as a tensor that is forgotten gives its id to another.
-        places = {id(x): (x, at) for x, at in zip(inputs, sources, strict=True)}
+        inputs = [input_like(tensor) for tensor in model.inputs]
+        places = dict(zip(inputs, sources, strict=True))
 
-        def call(stand_in, *args, **kwargs):
-            layer = stand_in.layer
+        def visit(stand_in, *args, **kwargs):
+            layer = stand_in.operation
             outputs = stand_in(*args, **kwargs)
             tensors = keras.tree.flatten([args, kwargs])
-            taken = [places[id(x)][1] for x in tensors if id(x) in places]
+            taken = [places[x] for x in tensors if isinstance(x, keras.KerasTensor)]
             off = frozen or kwargs.get("training") is False
             if is_graph(layer):
                 given = self.read(layer, taken, off, f"{prefix}{layer.name}/")
@@ -68,13 +66,11 @@ class _Reader:
                 given = [self._add(layer, taken, outputs, off, prefix)]
             # One that gives several outputs is not known.
             for x in keras.tree.flatten(outputs):
-                places[id(x)] = (x, given[0] if len(given) == 1 else given.pop(0))
+                places[x] = given[0] if len(given) == 1 else given.pop(0)
             return outputs
 
-        copy = keras.models.clone_model(
-            graph, input_tensors=inputs, clone_function=Probe, call_function=call
-        )
-        return [places[id(x)][1] for x in copy.outputs]
+        _, outputs = walk(model, visit, inputs)
+        return [places[x] for x in keras.tree.flatten(outputs)]
 
     def _add(self, layer, sources, outputs, frozen, prefix):
         """Add the step, or two, of one call; returns the position of its output."""
@@ -106,13 +102,13 @@ class _Reader:
 
     def _name(self, layer, prefix):
         """The layer's path, the same for every call of it and for none other's."""
-        if id(layer) not in self.names:
+        if layer not in self.names:
             taken = set(self.names.values())
             name = prefix + layer.name
             while name in taken:
                 name += "_"
-            self.names[id(layer)] = name
-        return self.names[id(layer)]
+            self.names[layer] = name
+        return self.names[layer]
 
 
 def _translate(layer, inputs):
