@@ -58,10 +58,15 @@ def layer_choices(cost: LayerCost, metric, singular_values, multiple_of=1, min_r
         if rank >= min_rank and pair_is_cheaper(cost.layer, rank)
     ]
     kept = np.cumsum(energy) / max(energy.sum(), np.finfo(float).tiny)
-    losses = [-np.log(max(kept[rank - 1], np.finfo(float).tiny)) for rank in ranks]
+    losses = [loss_of(max(kept[rank - 1], np.finfo(float).tiny)) for rank in ranks]
     ranks.append(None if cost.layer.is_dense else now)
     costs = [cost.at(metric, rank) for rank in ranks]
     return Choices(ranks, np.array(costs, "float64"), np.array([*losses, 0.0]))
+
+
+def loss_of(kept):
+    """What a layer loses that keeps this share of s²."""
+    return -np.log(kept)
 
 
 def ranks_by_budget(choices, budget):

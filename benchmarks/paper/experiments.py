@@ -23,6 +23,9 @@ OUT = HERE / "out"
 # What "weights" and "teacher" may be beside the name of an experiment.
 NO_OTHER = (None, "", "none", "self")
 
+# Keys that `variants.py` knows.
+VARIANTS = ("rank_loss",)
+
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
 
 
@@ -87,7 +90,7 @@ def check(run):
 
     A slip of the pen would train for hours under the name of what was meant.
     """
-    known = setting_names() | {"experiment", "seed"}
+    known = setting_names() | {"experiment", "seed", *VARIANTS}
     unknown = sorted(set(run) - known)
     if unknown:
         raise ValueError(

@@ -27,6 +27,7 @@ from pathlib import Path
 from experiments import (
     OUT,
     RESULTS,
+    VARIANTS,
     check,
     needed,
     planned,
@@ -46,10 +47,12 @@ BACKUP_EVERY = 10  # epochs
 
 def train(run, data, out, results):
     """Train one run in this process; writes its row and its network."""
+    import variants
     from environment import describe
     from epoch_times import EpochTimes
 
     check(run)
+    variants.apply(run)
     settings = settings_of(run, data, out)
     built_on = origin(run, out, results)
     times = EpochTimes()
@@ -65,6 +68,7 @@ def train(run, data, out, results):
         # Defaults included: they may change after this run.
         **dataclasses.asdict(settings),
         "factorize": run.get("factorize", {}),
+        **{key: run[key] for key in VARIANTS if key in run},
         **measured,
         **built_on,
         # Of an interrupted run, what was measured since it went on.

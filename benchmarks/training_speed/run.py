@@ -1,4 +1,4 @@
-"""How long a training takes with DPRP and dense, one after the other in one process.
+"""How long trainings take, dense and with DPRP, one after the other in one process.
 
     KERAS_BACKEND=jax python benchmarks/training_speed/run.py jax-cpu
     KERAS_BACKEND=jax python benchmarks/training_speed/run.py jax-gpu --images 50000
@@ -25,9 +25,8 @@ import resnet  # noqa: E402
 from environment import describe  # noqa: E402
 from epoch_times import EpochTimes  # noqa: E402
 
-import keras_dprp as dprp  # noqa: E402
-
 MACS_KEPT = 0.3
+METHODS = ("dense", "dprp", "dprp, own teacher")
 
 
 def timed_fit(method, images, labels, epochs):
@@ -35,15 +34,20 @@ def timed_fit(method, images, labels, epochs):
     keras.utils.set_random_seed(0)
     times = EpochTimes()
     callbacks: list[keras.callbacks.Callback] = [times]
+    settings = cifar10.Settings(
+        "",
+        epochs=epochs,
+        method="dense" if method == "dense" else "dprp",
+        teacher="self" if method == "dprp, own teacher" else "none",
+        pruning={} if method == "dense" else {"target": MACS_KEPT},
+    )
     network = resnet.build("resnet20", images.shape[1:], 10, images[:1000])
-    pruning = None
-    if method == "dprp":
-        network = dprp.factorize(network, filters="stage")
-        pruning = dprp.RankPruningCallback(MACS_KEPT, "macs", verbose=0)
+    model, pruning = cifar10.with_augmentation(network, settings), None
+    if method != "dense":
+        model = cifar10.factorize(model, settings)
+        pruning = cifar10.pruning_for(settings)
         callbacks.append(pruning)
-    inputs = keras.Input(images.shape[1:])
-    model = keras.Model(inputs, network(cifar10.ShiftAndFlip(0)(inputs)))
-    cifar10.compile_for(model, len(images), cifar10.Settings("", epochs=epochs))
+    cifar10.compile_for(model, len(images), settings)
     start = time.perf_counter()
     model.fit(
         images,
@@ -72,10 +76,8 @@ def main():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (options.images, 32, 32, 3)).astype("uint8")
     labels = rng.integers(0, 10, options.images).astype("uint8")
-    rows = [
-        timed_fit(method, images, labels, options.epochs)
-        for method in ("dense", "dprp")
-    ]
+    rows = [timed_fit(each, images, labels, options.epochs) for each in METHODS]
+    dense, *others = (row["seconds"] for row in rows)
     results = {
         "model": "resnet20",
         "images": options.images,
@@ -83,13 +85,14 @@ def main():
         "batch": cifar10.BATCH,
         "macs_kept": MACS_KEPT,
         "runs": rows,
-        "ratio": round(rows[1]["seconds"] / rows[0]["seconds"], 3),
+        "ratios": [round(seconds / dense, 3) for seconds in others],
         **describe(),
     }
     (HERE / "results").mkdir(exist_ok=True)
     path = HERE / "results" / f"{options.name}.json"
     path.write_text(json.dumps(results, indent=2) + "\n")
-    print(f"{options.name}: DPRP took {results['ratio']:.2f} times as long as dense")
+    for method, ratio in zip(METHODS[1:], results["ratios"], strict=True):
+        print(f"{options.name}: {method} took {ratio:.2f} times as long as dense")
 
 
 if __name__ == "__main__":
