@@ -126,11 +126,13 @@ def network_in(model, settings):
 def factorize(model, settings):
     """The model with layers whose ranks can fall, and its teacher if it has one."""
     teacher = None
-    if settings.teacher != "none":
-        teacher = "self"
-        if settings.teacher != "self":
-            teacher = keras.saving.load_model(settings.teacher, compile=False)
-        teacher = dprp.Teacher(teacher, share=settings.teacher_share)
+    if settings.teacher == "self":
+        teacher = dprp.Teacher("self", share=settings.teacher_share)
+    elif settings.teacher != "none":
+        network = keras.saving.load_model(settings.teacher, compile=False)
+        # In the same place, so that both see the same images.
+        model_of_teacher = with_augmentation(network, settings)
+        teacher = dprp.Teacher(model_of_teacher, share=settings.teacher_share)
     return dprp.factorize(model, filters="stage", teacher=teacher, **settings.factorize)
 
 

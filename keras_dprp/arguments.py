@@ -15,7 +15,7 @@ def check_size(target, budget, metric, threshold):
     given = {"target": target, "budget": budget, "threshold": threshold}
     given = {name: value for name, value in given.items() if value is not None}
     for name, value in given.items():
-        _number(value, name)
+        number(value, name)
     if len(given) > 1:
         raise ValueError(
             "At most one of `target`, `budget` and `threshold` can be given. "
@@ -61,7 +61,8 @@ def whole_number(value, name, minimum, optional=False):
         )
 
 
-def _number(value, name):
+def number(value, name):
+    """Raise a TypeError unless a value is a number."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise TypeError(
             f"`{name}` must be a number. "

@@ -48,7 +48,9 @@ def _distance(loss, wanted, given, temperature):
         logits = [ops.moveaxis(x if from_logits else _log(x), axis, -1) for x in scores]
     else:
         logits = [_of_two(x if from_logits else _log(x) - _log(1 - x)) for x in scores]
-    return LogitsDistillation(temperature).compute_loss(*logits)
+    # An object: of its own default, a function, Keras 3.15 takes no softmax.
+    divergence = keras.losses.KLDivergence()
+    return LogitsDistillation(temperature, divergence).compute_loss(*logits)
 
 
 def _log(probabilities):

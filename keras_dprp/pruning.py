@@ -3,6 +3,7 @@
 import warnings
 
 import keras
+import numpy as np
 
 from keras_dprp import arguments, events
 from keras_dprp.costs import UNITS, NetworkCost
@@ -14,7 +15,7 @@ from keras_dprp.schedule import plan_events
 from keras_dprp.teachers import Distillation
 
 # How many events, by what says how small the network is to be.
-EVENTS = {"target": 1, "threshold": 6, "recovery": 5}
+EVENTS = {"target": 1, "threshold": 6, "recovery": 3}
 
 
 class RankPruningCallback(keras.callbacks.Callback):
@@ -153,7 +154,7 @@ class RankPruningCallback(keras.callbacks.Callback):
             logs["compression_penalty"] = sum(
                 x.compression_penalty() for x in penalized
             )
-        self.rule.note_epoch(self.model, logs, self._added_to_loss(logs))
+        self.rule.note_epoch(logs.get("loss", np.nan) - self._added_to_loss(logs))
         self.epoch_logs.append({"epoch": epoch, **logs})
 
     def on_train_end(self, logs=None):

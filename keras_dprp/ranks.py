@@ -26,11 +26,13 @@ class Choices:
     Attributes:
         ranks: List of ints; None, the last of them, is a dense layer's kernel as it is.
         costs: Array: parameters or MACs at each rank.
-        losses: Array: -log of the share of s² kept at each rank.
+        kept: Array: the share of s² kept at each rank.
+        losses: Array: what `loss_of` makes of it.
     """
 
     ranks: list
     costs: np.ndarray
+    kept: np.ndarray
     losses: np.ndarray
 
     def best(self, price):
@@ -57,15 +59,16 @@ def layer_choices(cost: LayerCost, metric, singular_values, multiple_of=1, min_r
         for rank in range(multiple_of, now, multiple_of)
         if rank >= min_rank and pair_is_cheaper(cost.layer, rank)
     ]
-    kept = np.cumsum(energy) / max(energy.sum(), np.finfo(float).tiny)
-    losses = [loss_of(max(kept[rank - 1], np.finfo(float).tiny)) for rank in ranks]
+    share = np.cumsum(energy) / max(energy.sum(), np.finfo(float).tiny)
+    kept = np.array([*(share[rank - 1] for rank in ranks), 1.0])
     ranks.append(None if cost.layer.is_dense else now)
     costs = [cost.at(metric, rank) for rank in ranks]
-    return Choices(ranks, np.array(costs, "float64"), np.array([*losses, 0.0]))
+    losses = loss_of(np.maximum(kept, np.finfo(float).tiny))
+    return Choices(ranks, np.array(costs, "float64"), kept, losses)
 
 
 def loss_of(kept):
-    """What a layer loses that keeps this share of s²."""
+    """What a layer loses that keeps such a share of s²; 0 where it keeps all."""
     return -np.log(kept)
 
 
@@ -90,6 +93,32 @@ def ranks_by_budget(choices, budget):
     picked = {key: choice.best(high) for key, choice in choices.items()}
     _spend_the_rest(choices, picked, budget)
     return {key: choices[key].ranks[index] for key, index in picked.items()}
+
+
+def ranks_at_loss(choices, weights, share):
+    """The cheapest ranks at which layers lose at most a share of s² in the mean.
+
+    Args:
+        choices: Dict of `Choices` by layer.
+        weights: Dict of the weights of the mean by layer.
+        share: Float in [0, 1).
+
+    Returns:
+        Dict of ranks by layer.
+    """
+
+    def picked_at(price):
+        return {key: choice.best(price) for key, choice in choices.items()}
+
+    def lost(picked):
+        parts = (weights[k] * (1 - choices[k].kept[i]) for k, i in picked.items())
+        return sum(parts) / sum(weights.values())
+
+    low, high = 0.0, _price_of_everything(choices)
+    for _ in range(100):
+        price = (low + high) / 2
+        low, high = (price, high) if lost(picked_at(price)) <= share else (low, price)
+    return {key: choices[key].ranks[i] for key, i in picked_at(low).items()}
 
 
 def rank_by_threshold(singular_values, threshold):

@@ -82,7 +82,7 @@ class BudgetRule:
             f"{unit}. In the way: {self._in_the_way()}"
         )
 
-    def note_epoch(self, model, logs, added):
+    def note_epoch(self, task_loss):
         """A budget does not depend on how training goes."""
 
     def _smallest_ranks(self):
@@ -141,5 +141,5 @@ class ThresholdRule:
     def check_reachable(self):
         """Any threshold can be met."""
 
-    def note_epoch(self, model, logs, added):
+    def note_epoch(self, task_loss):
         """A threshold does not depend on how training goes."""

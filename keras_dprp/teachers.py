@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dprp import distances
+from keras_dprp import arguments, distances
 from keras_dprp.augmentation import network_behind
 from keras_dprp.graph import is_graph
 from keras_dprp.layers import SVDLayer
@@ -62,6 +62,8 @@ class Teacher:
                 "A teacher must be a built functional or Sequential model. "
                 f"Received: '{model.name}' (of type {type(model).__name__})"
             )
+        arguments.number(share, "share")
+        arguments.number(temperature, "temperature")
         if not 0 < share <= 1:
             raise ValueError(f"`share` must be in (0, 1]. Received: share={share}")
         if not 0 < temperature < float("inf"):
@@ -266,6 +268,9 @@ def dense_network(model):
     """
 
     def stock(layer):
+        if isinstance(layer, Distillation):
+            # One without what this one remembers.
+            return [type(layer).from_config(layer.get_config())]
         return [layer.stock_layer()] if isinstance(layer, SVDLayer) else None
 
     copy, places = rebuild(model, stock)

@@ -117,6 +117,8 @@ def with_random_factors(model, seed=0):
     """Factors as training leaves them: neither orthogonal, sorted nor positive."""
     rng = np.random.default_rng(seed)
     for layer in factorized_layers(model):
+        if layer.is_dense:
+            continue
         for factor in (layer.U, layer.s, layer.V):
             shape = tuple(factor.shape)
             size = np.sqrt(shape[-2]) if factor is not layer.s else 1

@@ -25,8 +25,19 @@ def perceptron(ratio=0.5):
     return with_decaying_spectra(keras.Sequential(layers), ratio)
 
 
-def convnet(groups=1, data_format="channels_last", regularizer=None):
-    """A convolution and a dense layer on 5 x 5 images of two channels."""
+def deep_perceptron():
+    """Three layers, one with enough ranks for two events."""
+    layers = [
+        keras.Input((6,)),
+        keras.layers.Dense(24, activation="tanh", name="first"),
+        keras.layers.Dense(24, activation="tanh", name="second"),
+        keras.layers.Dense(4, name="logits"),
+    ]
+    return keras.Sequential(layers)
+
+
+def convnet(groups=1, data_format="channels_last", regularizer=None, hidden=None):
+    """A convolution and a dense layer, or two, on 5 x 5 images of two channels."""
     shape = (5, 5, 2) if data_format == "channels_last" else (2, 5, 5)
     layers = [
         keras.Input(shape),
@@ -43,15 +54,42 @@ def convnet(groups=1, data_format="channels_last", regularizer=None):
         keras.layers.Flatten(data_format),
         keras.layers.Dense(4, kernel_regularizer=regularizer, name="logits"),
     ]
+    if hidden:
+        layers.insert(-1, keras.layers.Dense(hidden, "tanh", name="hidden"))
     return keras.Sequential(layers)
 
 
-def with_decaying_spectra(model, ratio):
+def deep_convnet():
+    """A convolution and two dense layers, with ranks for two events."""
+    return convnet(hidden=24)
+
+
+def with_decaying_spectra(model, ratio=0.5):
     """The model with kernels whose singular values fall from one to the next."""
     for layer in model.layers:
-        U, s, Vt = np.linalg.svd(np.asarray(layer.kernel), full_matrices=False)
-        layer.kernel.assign(U * (s[0] * ratio ** np.arange(len(s))) @ Vt)
+        if hasattr(layer, "kernel"):
+            kernel = np.asarray(layer.kernel)
+            U, s, Vt = np.linalg.svd(as_matrix(kernel), full_matrices=False)
+            matrix = U * (s[0] * ratio ** np.arange(len(s))) @ Vt
+            layer.kernel.assign(as_kernel(matrix, kernel.shape))
     return model
+
+
+def as_matrix(kernel):
+    """The matrix of a kernel, of a convolution in spatial mode."""
+    if kernel.ndim == 2:
+        return kernel
+    height, width, channels, filters = kernel.shape
+    return kernel.transpose(0, 2, 1, 3).reshape(height * channels, width * filters)
+
+
+def as_kernel(matrix, shape):
+    """The kernel of a matrix."""
+    if len(shape) == 2:
+        return matrix
+    height, width, channels, filters = shape
+    blocks = matrix.reshape(height, channels, width, filters)
+    return blocks.transpose(0, 2, 1, 3)
 
 
 def every_layer(model, **arguments):

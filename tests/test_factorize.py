@@ -15,6 +15,7 @@ from architectures import (
 )
 from hypothesis import strategies as st
 from keras import layers
+from small_models import every_layer
 
 import keras_dprp as dprp
 from keras_dprp import penalties
@@ -101,7 +102,7 @@ def form_of(model, name):
 def test_outputs_are_those_of_the_given_model(network, mode):
     model = build(network)
     before = weights_of(model)
-    factorized = dprp.factorize(model, mode=mode)
+    factorized = every_layer(model, mode=mode)
     assert factorized_layers(factorized)
     assert_same_outputs(factorized, model)
     for weight, expected in zip(weights_of(model), before, strict=True):
@@ -111,7 +112,7 @@ def test_outputs_are_those_of_the_given_model(network, mode):
 @pytest.mark.parametrize("build", STRUCTURES)
 def test_structure_and_names_are_kept(build):
     model = build()
-    factorized = dprp.factorize(model)
+    factorized = every_layer(model)
     assert_same_outputs(factorized, model)
     assert layer_names(factorized) == layer_names(model)
     assert factorized.name == model.name
@@ -126,14 +127,14 @@ def test_structure_and_names_are_kept(build):
 def test_the_given_model_keeps_its_layers(build):
     model = build()
     every = list(map(id, model._flatten_layers()))
-    dprp.factorize(model)
+    every_layer(model)
     assert list(map(id, model._flatten_layers())) == every
     assert not factorized_layers(model)
 
 
 def test_the_copy_shares_no_variable_with_the_given_model():
     model = nested()
-    factorized = dprp.factorize(model, filters="inner_conv")
+    factorized = every_layer(model, filters="inner_conv")
     before = weights_of(model)
     for weight in factorized.weights:
         weight.assign(weight + 1)
@@ -142,13 +143,13 @@ def test_the_copy_shares_no_variable_with_the_given_model():
 
 
 def test_nested_models_are_opened():
-    factorized = dprp.factorize(nested())
+    factorized = every_layer(nested())
     names = {layer.name for layer in factorized_layers(factorized)}
     assert names == {"outer_conv", "inner_conv", "inner_dense"}
 
 
 def test_a_shared_layer_stays_one():
-    factorized = dprp.factorize(shared())
+    factorized = every_layer(shared())
     within = factorized.get_layer("within").get_layer("shared")
     assert factorized.get_layer("shared") is within
     assert len(factorized_layers(factorized)) == 2
@@ -158,7 +159,7 @@ def test_a_sequential_model_built_by_its_first_call():
     model = keras.Sequential([layers.Dense(5), layers.Dense(4)])
     model(np.zeros((2, 6), "float32"))
     model = with_random_weights(model)
-    factorized = dprp.factorize(model)
+    factorized = every_layer(model)
     assert isinstance(factorized, keras.Sequential)
     assert_same_outputs(factorized, model)
 
@@ -170,7 +171,7 @@ def test_a_sequential_model_built_by_its_first_call():
 def test_a_frozen_part_stays_frozen(build, frozen, other):
     model = build()
     model.get_layer(frozen).trainable = False
-    factorized = dprp.factorize(model)
+    factorized = every_layer(model)
     assert not factorized.get_layer(frozen).trainable
     assert not factorized.get_layer(frozen).trainable_variables
     assert factorized.get_layer(other).trainable
@@ -180,7 +181,7 @@ def test_a_frozen_part_stays_frozen(build, frozen, other):
 def test_a_frozen_model_stays_frozen(build):
     model = build()
     model.trainable = False
-    factorized = dprp.factorize(model)
+    factorized = every_layer(model)
     assert not factorized.trainable
     assert not factorized.trainable_variables
 
@@ -188,7 +189,7 @@ def test_a_frozen_model_stays_frozen(build):
 def test_a_compiled_model_is_returned_without_its_optimizer():
     model = sequential()
     model.compile("adam", "mse")
-    factorized = dprp.factorize(model)
+    factorized = every_layer(model)
     assert not factorized.compiled
     assert model.compiled
     assert_same_outputs(factorized, model)
@@ -202,7 +203,8 @@ def test_a_compiled_model_is_returned_without_its_optimizer():
         (["^fir", "nd$"], {"first", "second"}),
         (("logits",), {"logits"}),
         (lambda layer: isinstance(layer, layers.Dense), {"logits"}),
-        (None, {"first", "second", "logits"}),
+        # The last one gives the outputs.
+        (None, {"first", "second"}),
     ],
 )
 def test_filters_choose_layers(filters, expected):
@@ -210,8 +212,52 @@ def test_filters_choose_layers(filters, expected):
     assert {layer.name for layer in factorized_layers(factorized)} == expected
 
 
+def test_layers_that_give_outputs_are_spared_unless_chosen():
+    factorized = dprp.factorize(nested())
+    names = {layer.name for layer in factorized_layers(factorized)}
+    assert names == {"outer_conv", "inner_conv"}
+    with pytest.raises(ValueError, match="x: it gives the outputs; choose it by"):
+        dprp.factorize(lists_of_inputs_and_outputs())
+
+
+def test_layers_that_give_outputs_together_are_spared():
+    inputs = keras.Input((8,))
+    hidden = layers.Dense(8, activation="relu", name="hidden")(inputs)
+    sides = [layers.Dense(6, name=name)(hidden) for name in ("left", "right")]
+    outputs = layers.Softmax()(layers.Add()(sides))
+    factorized = dprp.factorize(keras.Model(inputs, outputs))
+    assert [each.name for each in factorized_layers(factorized)] == ["hidden"]
+
+
+def tied():
+    """A layer that computes with the weights of another one."""
+
+    class Tied(layers.Layer):
+        def __init__(self, other, **kwargs):
+            super().__init__(**kwargs)
+            self.other = other
+
+        def call(self, inputs):
+            return keras.ops.matmul(inputs, keras.ops.transpose(self.other.kernel))
+
+        def get_config(self):
+            return {**super().get_config(), "other": self.other}
+
+    inputs = keras.Input((8,))
+    dense = layers.Dense(6, name="encoder")
+    return keras.Model(inputs, Tied(dense, name="decoder")(dense(inputs)))
+
+
+@pytest.mark.parametrize("copy", [every_layer, dprp.fold])
+def test_tied_weights_are_refused_by_name(copy):
+    with pytest.raises(
+        ValueError, match="layers '(en|de)coder' and '(en|de)coder' share"
+    ):
+        copy(tied())
+
+
 def test_a_layer_not_chosen_is_copied():
-    factorized = dprp.factorize(sequential(), filters="first")
+    factorized = every_layer(sequential(), filters="first")
     assert type(factorized.get_layer("second")) is layers.Conv2D
     assert form_of(factorized, "second") == "not chosen"
 
@@ -220,7 +266,6 @@ def test_a_layer_not_chosen_is_copied():
 @pytest.mark.parametrize(
     "rank, expected",
     [
-        (None, [9, 18, 5]),
         (1, [1, 1, 1]),
         (7, [7, 7, 5]),
         (np.int64(4), [4, 4, 4]),
@@ -231,14 +276,14 @@ def test_a_layer_not_chosen_is_copied():
     ],
 )
 def test_rank(rank, expected):
-    factorized = dprp.factorize(sequential(), rank=rank)
+    factorized = every_layer(sequential(), rank=rank)
     assert [layer.rank for layer in factorized_layers(factorized)] == expected
     assert [layer.s.shape[-1] for layer in factorized_layers(factorized)] == expected
 
 
 def test_a_lower_rank_is_the_best_of_that_rank():
     model = sequential()
-    factorized = dprp.factorize(model, rank=3)
+    factorized = every_layer(model, rank=3)
     kernel = keras.ops.convert_to_numpy(model.get_layer("logits").kernel)
     U, s, Vt = np.linalg.svd(kernel, full_matrices=False)
     actual = keras.ops.convert_to_numpy(factorized.get_layer("logits").kernel)
@@ -247,18 +292,17 @@ def test_a_lower_rank_is_the_best_of_that_rank():
 
 def test_penalties_reach_the_layers():
     ordering, l1 = penalties.Ordering(0.3), penalties.L1(0.2)
-    factorized = dprp.factorize(
+    factorized = every_layer(
         sequential(), structure=["orthogonality", ordering], compression=l1
     )
     for layer in factorized_layers(factorized):
         kinds = [type(penalty) for penalty in layer.structure]
         assert kinds == [penalties.Orthogonality, penalties.Ordering]
-        weights = keras.ops.convert_to_numpy(layer.penalty_weights)
-        np.testing.assert_allclose(weights, [1.0, 0.3, 0.2], rtol=1e-6)
+        assert [term.weight for term in layer.terms] == [1.0, 0.3, 0.2]
 
 
-def test_no_penalties():
-    factorized = dprp.factorize(sequential(), structure=None, compression=None)
+def test_no_penalties_by_default():
+    factorized = every_layer(sequential(), rank=2)
     factorized(np.zeros((1, 6, 6, 3), "float32"), training=True)
     assert not factorized.losses
 
@@ -285,7 +329,7 @@ def test_what_cannot_be_factorised_is_left_and_the_summary_says_why(build, reaso
     inputs = keras.Input((6, 6, 3))
     outputs = layers.Dense(4)(layers.Flatten()(build()(inputs)))
     model = with_random_weights(keras.Model(inputs, outputs))
-    factorized = dprp.factorize(model)
+    factorized = every_layer(model)
     assert type(factorized.get_layer("left")) is type(model.get_layer("left"))
     assert reason in form_of(factorized, "left")
     assert_same_outputs(factorized, model)
@@ -296,7 +340,7 @@ def test_a_layer_inside_another_is_left():
     wrapper = layers.TimeDistributed(layers.Dense(5, name="inside"), name="wrapper")
     outputs = layers.Dense(4)(wrapper(inputs))
     model = with_random_weights(keras.Model(inputs, outputs))
-    factorized = dprp.factorize(model)
+    factorized = every_layer(model)
     assert type(factorized.get_layer("wrapper").layer) is layers.Dense
     assert_same_outputs(factorized, model)
 
@@ -314,7 +358,7 @@ def test_a_subclassed_model_is_refused_and_the_way_out_named():
     model = Subclassed()
     model(np.zeros((1, 6), "float32"))
     with pytest.raises(ValueError, match=r"functional API, or use keras_dprp\.SVD"):
-        dprp.factorize(model)
+        every_layer(model)
 
 
 class Scaled(keras.Model):
@@ -347,25 +391,25 @@ def test_a_model_that_is_more_than_its_graph_is_refused(model_class):
     inputs = keras.Input((6,))
     model = model_class(inputs, layers.Dense(4)(inputs))
     with pytest.raises(ValueError, match="functional or Sequential.*Received: "):
-        dprp.factorize(model)
+        every_layer(model)
 
 
 def test_a_functional_class_without_a_constructor_is_kept():
     inputs = keras.Input((6,))
     model = OwnTrainingPlainly(inputs, layers.Dense(4)(inputs))
-    assert isinstance(dprp.factorize(model), OwnTrainingPlainly)
+    assert isinstance(every_layer(model), OwnTrainingPlainly)
 
 
 def test_a_factorised_model_is_refused_with_the_reason():
     with pytest.raises(ValueError, match="first: it is factorised already"):
-        dprp.factorize(dprp.factorize(sequential()))
+        every_layer(every_layer(sequential()))
 
 
 def test_a_layer_that_is_not_finite_is_left_and_named():
     model = sequential()
     kernel = model.get_layer("second").kernel
     kernel.assign(np.full(kernel.shape, np.nan))
-    factorized = dprp.factorize(model)
+    factorized = every_layer(model)
     assert type(factorized.get_layer("second")) is layers.Conv2D
     assert form_of(factorized, "second") == "its kernel is not finite"
 
@@ -373,13 +417,13 @@ def test_a_layer_that_is_not_finite_is_left_and_named():
 def test_an_unbuilt_sequential_model_is_refused():
     model = keras.Sequential([layers.Dense(4)], name="unbuilt")
     with pytest.raises(ValueError, match="must be built.*Received: .*'unbuilt'"):
-        dprp.factorize(model)
+        every_layer(model)
 
 
 @pytest.mark.parametrize("model", [None, "model.keras", layers.Dense(3), keras.Model])
 def test_what_is_no_model_is_refused(model):
     with pytest.raises(TypeError, match="must be a Keras model. Received: "):
-        dprp.factorize(model)
+        every_layer(model)
 
 
 @pytest.mark.parametrize(
@@ -408,7 +452,7 @@ def test_what_is_no_model_is_refused(model):
 )
 def test_bad_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
-        dprp.factorize(sequential(), **arguments)
+        every_layer(sequential(), **arguments)
 
 
 def test_a_model_without_a_layer_to_factorise_is_refused():
@@ -416,18 +460,18 @@ def test_a_model_without_a_layer_to_factorise_is_refused():
         [keras.Input((6, 6, 3)), layers.DepthwiseConv2D(3, name="depthwise")]
     )
     with pytest.raises(ValueError, match="depthwise: a DepthwiseConv2D has no"):
-        dprp.factorize(model)
+        every_layer(model)
 
 
 def test_a_model_without_any_kernel_is_refused():
     model = keras.Sequential([keras.Input((6,)), layers.ReLU()])
     with pytest.raises(ValueError, match="no kernel in any layer"):
-        dprp.factorize(model)
+        every_layer(model)
 
 
 def test_filters_that_choose_nothing_are_refused():
     with pytest.raises(ValueError, match="logits: not chosen by `filters`"):
-        dprp.factorize(sequential(), filters="nothing")
+        every_layer(sequential(), filters="nothing")
 
 
 LAYERS = [

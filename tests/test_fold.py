@@ -20,6 +20,7 @@ from architectures import (
 )
 from hypothesis import strategies as st
 from keras import layers
+from small_models import every_layer
 
 import keras_dprp as dprp
 
@@ -33,12 +34,12 @@ def is_stock(model):
 @hypothesis.given(networks, RANKS, st.sampled_from(MODES))
 def test_outputs_are_kept_at_any_rank(network, rank, mode):
     model = build(network)
-    factorized = with_random_factors(dprp.factorize(model, rank=rank, mode=mode))
+    factorized = with_random_factors(every_layer(model, rank=rank, mode=mode))
     folded = dprp.fold(factorized)
     assert is_stock(folded)
     assert_same_outputs(folded, factorized)
     report = dprp.summary(factorized)
-    counted = sum(math.prod(w.shape) for w in folded.trainable_weights)
+    counted = sum(math.prod(w.shape) for w in folded.weights)
     assert report.parameters == counted
     assert report.macs == sum(map(macs, folded.layers))
 

@@ -23,7 +23,7 @@ import sys
 
 import keras
 import numpy as np
-from small_models import convnet, factorized, ranks, train
+from small_models import deep_perceptron, factorized, ranks, train
 
 import keras_dprp as dprp
 
@@ -40,9 +40,9 @@ class KillAt(keras.callbacks.Callback):
 
 
 keras.utils.set_random_seed(0)
-model = factorized(convnet(), "adam")
+model = factorized(deep_perceptron(), "adam", {{"teacher": "self"}})
 pruning = dprp.RankPruningCallback(
-    target=0.45, start={START}, stop={STOP}, every={STOP - START}, verbose=0
+    target=0.45, start={START}, stop={STOP}, events=2, verbose=0
 )
 backup = keras.callbacks.BackupAndRestore(folder + "/backup", save_freq="epoch")
 callbacks = [pruning, backup] if order == "pruning_first" else [backup, pruning]
@@ -91,7 +91,8 @@ def uninterrupted(tmp_path_factory):
 @pytest.mark.parametrize(
     ("killed", "order"),
     [
-        # In the middle of the warm-up, of the epoch that ends it, and between events.
+        # While the network is dense, in the epoch of the first event, and between
+        # events, with the teacher that the network was at the first of them.
         (1, "pruning_first"),
         (START, "pruning_last"),
         (3, "pruning_first"),

@@ -59,7 +59,8 @@ def test_groups_add_up(name):
 @pytest.mark.parametrize("name", penalties.STRUCTURE | penalties.COMPRESSION)
 def test_training_on_a_penalty_alone_lowers_it(name):
     known = "structure" if name in penalties.STRUCTURE else "compression"
-    chosen = {"structure": None, "compression": None, known: name}
+    penalty = (penalties.STRUCTURE | penalties.COMPRESSION)[name](1.0)
+    chosen = {known: penalty}
     layer = dprp.SVDDense(5, rank=4, **chosen)
     model = keras.Sequential([keras.Input((6,)), layer])
     for variable, factor in zip(
@@ -67,7 +68,6 @@ def test_training_on_a_penalty_alone_lowers_it(name):
     ):
         variable.assign(factor)
     layer.kept_rank.assign(2.0)
-    layer.penalty_weights.assign([1.0])
     model.compile(keras.optimizers.SGD(0.05), lambda y_true, y_pred: 0.0 * y_pred[:, 0])
     x, y = np.zeros((4, 6), "float32"), np.zeros((4, 5), "float32")
     losses = model.fit(x, y, epochs=20, verbose=0).history["loss"]

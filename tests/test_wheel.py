@@ -82,7 +82,7 @@ def test_wheel_declares_licence_and_dependencies(wheel):
     assert "License-Expression: Apache-2.0" in metadata
     always = set(re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.M))
     extras = set(re.findall(r"^Requires-Dist: ([\w-]+).*; extra", metadata, re.M))
-    assert always == {"keras", "numpy", "rich"}
+    assert always == {"keras", "numpy", "rich", "threadpoolctl"}
     assert extras >= {
         "tensorflow",
         "tensorflow-datasets",

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_dprp import penalties
 from keras_dprp.live import models
+from keras_dprp.live.losses import own_losses
 
 
 class PenalizedLayer(keras.layers.Layer):
@@ -99,7 +100,7 @@ class PenalizedLayer(keras.layers.Layer):
         callbacks watch, must not jump where they set in. A kernel regularizer is in
         it, as in the stock layer's; while dense Keras itself adds that.
         """
-        if not self.trainable or any(loss is self._added for loss in self.losses):
+        if not self.trainable or any(loss is self._added for loss in own_losses(self)):
             return
         losses = []
         # None where a model written by hand does not say whether it is trained.
@@ -108,7 +109,8 @@ class PenalizedLayer(keras.layers.Layer):
             kept_rank = ops.convert_to_tensor(self.kept_rank)
             factors = self.factors()
             values = ops.stack([term(*factors, kept_rank) for term in self.terms])
-            losses.append(ops.sum(values * [term.weight for term in self.terms]))
+            weights = np.array([term.weight for term in self.terms], "float32")
+            losses.append(ops.sum(values * weights))
             if training or models.in_step():
                 self.penalty_values.assign(values)
         if self.kernel_regularizer is not None and not self.is_dense:

@@ -51,3 +51,11 @@ class _ComputeLoss:
         if not training or layer is None:
             return task_loss(y_pred)
         return layer.compute_loss(model, task_loss, y_pred)
+
+
+def own_losses(layer):
+    """What a layer itself has added to the loss of this step, regularizers aside.
+
+    While Keras builds a model in a symbolic step, these have no values to look at.
+    """
+    return layer._get_own_losses()

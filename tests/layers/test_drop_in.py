@@ -1,5 +1,6 @@
 """A factorised layer computes, and learns, what the stock layer of its kernel does."""
 
+import functools
 import inspect
 
 import hypothesis
@@ -73,7 +74,10 @@ def stock_twin(layer, inputs):
 
 def factor_gradients(layer, kernel_gradient):
     """Gradients to U, s and V by the chain rule through U diag(s) Vᵀ."""
-    gradient = np.asarray(layer.to_matrix(ops.convert_to_tensor(kernel_gradient)))
+    if layer.is_dense:
+        return {"kernel": kernel_gradient}
+    gradient = layer.matrix.to_matrix(ops.convert_to_tensor(kernel_gradient))
+    gradient = ops.convert_to_numpy(gradient)
     U, s, V = (ops.convert_to_numpy(factor) for factor in (layer.U, layer.s, layer.V))
     return {
         "U": gradient @ V * s[..., None, :],
@@ -98,6 +102,8 @@ def assert_drop_in(layer, inputs):
     assert_close(outputs, expected)
     assert_close(of_inputs, of_stock_inputs)
     of_stock |= factor_gradients(layer, of_stock.pop("kernel"))
+    # What is empty has gradients, too, so that Keras does not warn of their absence.
+    gradients = {name: each for name, each in gradients.items() if each.size}
     assert gradients.keys() == of_stock.keys()
     for name, gradient in gradients.items():
         assert_close(gradient, of_stock[name])
@@ -106,7 +112,7 @@ def assert_drop_in(layer, inputs):
 @hypothesis.given(
     conv_arguments(),
     st.integers(1, 3),
-    st.sampled_from([None, 1, 0.5]),
+    st.sampled_from([None, 1, 0.5, 1.0]),
     st.sampled_from(["spatial", "channel", "auto"]),
 )
 @hypothesis.settings(max_examples=12)
@@ -121,7 +127,7 @@ def test_conv2d(arguments, channels, rank, mode):
     common_arguments(),
     st.integers(1, 5),
     st.lists(st.integers(1, 4), min_size=1, max_size=4),
-    st.sampled_from([None, 1, 0.5]),
+    st.sampled_from([None, 1, 0.5, 1.0]),
 )
 @hypothesis.settings(max_examples=12)
 def test_dense(arguments, units, sizes, rank):
@@ -134,7 +140,7 @@ def test_dense(arguments, units, sizes, rank):
 # Both forms of the forward pass: the merged kernel, and one after the other.
 @pytest.mark.parametrize("mode", ["spatial", "channel"])
 @pytest.mark.parametrize("strides", [1, 2])
-@pytest.mark.parametrize("rank, as_pair", [(None, False), (1, True)])
+@pytest.mark.parametrize("rank, as_pair", [(1.0, False), (1, True)])
 def test_both_forms_of_conv2d(rank, as_pair, strides, mode):
     inputs = random_array((2, *SIZES, 4))
     layer = keras_dprp.SVDConv2D(5, (3, 2), strides, "same", rank=rank, mode=mode)
@@ -143,7 +149,7 @@ def test_both_forms_of_conv2d(rank, as_pair, strides, mode):
     assert_drop_in(layer, inputs)
 
 
-@pytest.mark.parametrize("rank, as_pair", [(None, False), (1, True)])
+@pytest.mark.parametrize("rank, as_pair", [(1.0, False), (1, True)])
 def test_both_forms_of_dense(rank, as_pair):
     inputs = random_array((2, 6))
     layer = keras_dprp.SVDDense(7, rank=rank)
@@ -201,7 +207,9 @@ def test_initial_kernel_is_what_the_initializer_draws(initializer, groups):
         layer.build((None, 7, 7, 2 * groups))
         return ops.convert_to_numpy(layer.kernel)
 
-    assert_close(draw(keras_dprp.SVDConv2D), draw(keras.layers.Conv2D))
+    np.testing.assert_array_equal(draw(keras_dprp.SVDConv2D), draw(keras.layers.Conv2D))
+    factorised = functools.partial(keras_dprp.SVDConv2D, rank=1.0)
+    assert_close(draw(factorised), draw(keras.layers.Conv2D))
 
 
 def test_initial_kernel_of_a_lower_rank_is_the_best_of_that_rank():

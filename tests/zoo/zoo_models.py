@@ -79,10 +79,7 @@ def settle(model):
 
 def prune(model, target):
     """Lower the ranks of a factorised model as one event of a training would."""
-    callback = dprp.RankPruningCallback(target=target, start=0, stop=0, verbose=0)
-    events = keras.callbacks.CallbackList([callback], model=model, epochs=1)
-    events.on_train_begin()
-    events.on_epoch_begin(0)
+    dprp.prune(model, target=target, metric="parameters")
     settle(model)
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from small_models import every_layer
 
 import keras_dprp as dprp
 
@@ -47,10 +48,11 @@ def test_a_shared_layer_computes_twice_and_has_its_parameters_once():
     assert report.macs == 32
 
 
-def test_frozen_weights_are_no_trainable_parameters():
+def test_kept_is_of_the_whole_network_frozen_parts_and_statistics_included():
     frozen = layers.Dense(8, trainable=False)
-    model = keras.Sequential([keras.Input((8,)), frozen, dprp.SVDDense(8)])
-    assert dprp.summary(model).dense_parameters == 8 * 8 + 8
+    inner = [keras.Input((8,)), frozen, layers.BatchNormalization(), dprp.SVDDense(8)]
+    model = keras.Sequential(inner)
+    assert dprp.summary(model).dense_parameters == 2 * (8 * 8 + 8) + 4 * 8
 
 
 def test_open_sizes_count_as_those_of_an_imagenet_image():
@@ -59,10 +61,9 @@ def test_open_sizes_count_as_those_of_an_imagenet_image():
 
 
 def test_kept_is_of_the_folded_model():
-    model = dprp.factorize(
+    model = every_layer(
         image_model(layers.Conv2D(8, 3), layers.BatchNormalization()), rank=3
     )
     report = dprp.summary(model)
     folded = dprp.fold(model)
-    trainable = sum(int(np.prod(w.shape)) for w in folded.trainable_weights)
-    assert report.parameters == trainable
+    assert report.parameters == sum(int(np.prod(w.shape)) for w in folded.weights)

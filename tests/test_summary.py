@@ -3,7 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from small_models import factorized, factorized_layers, perceptron, ranks, train
+from small_models import (
+    every_layer,
+    factorized,
+    factorized_layers,
+    perceptron,
+    ranks,
+    train,
+)
 
 import keras_dprp as dprp
 
@@ -11,7 +18,7 @@ import keras_dprp as dprp
 @pytest.fixture
 def trained():
     model = factorized(perceptron(), "adam")
-    callback = dprp.RankPruningCallback(0.45, start=1, stop=2, every=1, verbose=0)
+    callback = dprp.RankPruningCallback(0.45, start=1, stop=2, events=2, verbose=0)
     train(model, [callback], epochs=4)
     return model, callback
 
@@ -47,7 +54,7 @@ def test_summary_lists_every_kernel_and_why_it_is_left():
     x = keras.layers.TimeDistributed(keras.layers.Dense(6, name="inside"))(inputs)
     x = keras.layers.EinsumDense("abc,cde->abde", (4, 3, 5), name="einsum")(x)
     x = keras.layers.Dense(7, name="dense")(keras.layers.Flatten()(x))
-    report = dprp.summary(dprp.factorize(keras.Model(inputs, x)))
+    report = dprp.summary(every_layer(keras.Model(inputs, x)))
     rows = {row.name: row for row in report.rows}
     assert list(rows) == ["inside", "einsum", "dense"]
     assert rows["inside"].form == "inside another layer, MACs not counted"
@@ -62,7 +69,7 @@ def test_summary_says_why_the_mode_asked_for_saves_nothing():
     x = keras.layers.Conv2D(8, 3, padding="same", name="chosen")(inputs)
     # A pair of rank 1 saves MACs in spatial mode (27 for 72), not in channel mode (73).
     x = keras.layers.Conv2D(1, 3, padding="same", name="left")(x)
-    report = dprp.summary(dprp.factorize(keras.Model(inputs, x), mode="channel"))
+    report = dprp.summary(every_layer(keras.Model(inputs, x), mode="channel"))
     assert report.rows[-1].form == "even rank 1 costs no less than dense"
 
 
@@ -70,14 +77,14 @@ def test_summary_tells_layers_of_one_name_apart():
     inputs = keras.Input((6,))
     inner = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6, name="same")])
     outputs = keras.layers.Dense(6, name="same")(inner(inputs))
-    report = dprp.summary(dprp.factorize(keras.Model(inputs, outputs)))
+    report = dprp.summary(every_layer(keras.Model(inputs, outputs)))
     assert len({row.name for row in report.rows}) == 2
 
 
 def test_open_sizes_beside_fixed_ones():
     a, b = keras.Input((None, None, 3)), keras.Input((16, 16, 8))
     x = keras.layers.Conv2D(8, 3, padding="same", name="conv")(a)
-    model = dprp.factorize(keras.Model([a, b], keras.layers.Add()([x, b])))
+    model = every_layer(keras.Model([a, b], keras.layers.Add()([x, b])))
     report = dprp.summary(model)
     # What is open counts as 224.
     assert report.dense_macs == 224 * 224 * 9 * 3 * 8

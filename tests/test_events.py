@@ -1,0 +1,196 @@
+"""Plans, and single events without `fit`."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from small_models import (
+    arrays,
+    assert_identical,
+    classification_data,
+    compiled,
+    convnet,
+    deep_perceptron,
+    every_layer,
+    factorized,
+    factorized_layers,
+    ranks,
+    train,
+)
+
+import keras_dprp as dprp
+
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+
+@pytest.mark.parametrize("build", [deep_perceptron, convnet])
+@pytest.mark.parametrize("size", [{"target": 0.6}, {"threshold": 0.3}])
+def test_a_plan_changes_nothing_and_says_what_pruning_does(build, size):
+    model = factorized(build(), "adam")
+    train(model, [], epochs=1)
+    before = arrays([*model.weights, *model.optimizer.variables])
+    plan = dprp.plan(model, **size)
+    assert_identical(arrays([*model.weights, *model.optimizer.variables]), before)
+    assert dprp.prune(model, **size) == plan
+    layers = {layer.path: layer for layer in factorized_layers(model)}
+    assert plan.ranks == {
+        path: None if layer.is_dense else layer.rank for path, layer in layers.items()
+    }
+    report = dprp.summary(model)
+    for field in ("parameters", "macs", "parameters_kept", "macs_kept"):
+        assert getattr(plan, field) == getattr(report, field)
+    for path, rank in plan.ranks.items():
+        assert f"{path}" in str(plan)
+        assert rank is None or str(rank) in str(plan)
+
+
+def test_a_budget_is_a_target_in_the_unit_of_its_metric():
+    model = every_layer(deep_perceptron())
+    whole = dprp.summary(model)
+    for metric in ("macs", "parameters"):
+        dense = getattr(whole, f"dense_{metric}")
+        expected = dprp.plan(model, target=0.5, metric=metric)
+        assert dprp.plan(model, budget=dense / 2, metric=metric) == expected
+
+
+def test_training_goes_on_after_an_event_without_fit():
+    model = factorized(deep_perceptron(), "adam")
+    x, y = classification_data()
+    losses = [model.train_on_batch(x, y)[0] for _ in range(10)]
+    dprp.prune(model, target=0.6)
+    assert sum(ranks(model)) < 6 + 24 + 4
+    losses += [model.train_on_batch(x, y)[0] for _ in range(20)]
+    assert losses[-1] < min(losses[:11])
+
+
+def test_a_loop_of_ones_own():
+    model = every_layer(deep_perceptron())
+    optimizer = keras.optimizers.Adam(0.01)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss)
+    x, y = classification_data()
+    losses = []
+    for _ in range(2):
+        step = own_step(model, loss)
+        losses += [step(x, y) for _ in range(10)]
+        dprp.prune(model, target=0.5)
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[9]
+    folded = dprp.fold(model)
+    np.testing.assert_allclose(*arrays([folded(x), model(x)]), atol=1e-5)
+
+
+def own_step(model, loss):
+    """A training step as the backend's own documentation has it."""
+    return _tensorflow_step(model, loss) if ON_TENSORFLOW else _jax_step(model, loss)
+
+
+def _tensorflow_step(model, loss):
+    import tensorflow as tf
+
+    @tf.function
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            value = loss(y, model(x, training=True))
+        variables = model.trainable_variables
+        model.optimizer.apply(tape.gradient(value, variables), variables)
+        return value
+
+    return lambda x, y: float(step(x, y))
+
+
+def _jax_step(model, loss):
+    import jax
+
+    model.optimizer.build(model.trainable_variables)
+
+    def compute(trainable, others, x, y):
+        outputs, others = model.stateless_call(trainable, others, x, training=True)
+        return loss(y, outputs), others
+
+    @jax.jit
+    def step(trainable, others, slots, x, y):
+        compute_both = jax.value_and_grad(compute, has_aux=True)
+        (value, others), gradients = compute_both(trainable, others, x, y)
+        trainable, slots = model.optimizer.stateless_apply(slots, gradients, trainable)
+        return value, trainable, others, slots
+
+    def call(x, y):
+        groups = (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+        )
+        value, *new = step(*[[v.value for v in group] for group in groups], x, y)
+        for group, values in zip(groups, new, strict=True):
+            for variable, array in zip(group, values, strict=True):
+                variable.assign(array)
+        return float(value)
+
+    return call
+
+
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="JAX's functions hold no variables.")
+def test_a_function_that_holds_replaced_variables_fails():
+    model = factorized(deep_perceptron(), "adam")
+    step = own_step(model, model.loss)
+    x, y = classification_data()
+    step(x, y)
+    dprp.prune(model, target=0.5)
+    before = arrays(model.weights)
+    with pytest.raises(Exception, match="(?i)shape|incompatible|dim|uninit"):
+        step(x, y)
+    assert_identical(arrays(model.weights), before)
+
+
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="TensorFlow's own files.")
+def test_tensorflow_saves_a_model_after_events(tmp_path):
+    import tensorflow as tf
+
+    model = factorized(deep_perceptron(), "adam")
+    train(model, [], epochs=1)
+    dprp.prune(model, target=0.6)
+    train(model, [], epochs=1)
+    x, _ = classification_data()
+    expected = arrays([model(x)])[0]
+    model.export(tmp_path / "exported", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "exported")
+    np.testing.assert_allclose(exported.serve(x), expected, atol=1e-5)
+    tf.saved_model.save(model, tmp_path / "saved")
+    path = tf.train.Checkpoint(model=model).save(tmp_path / "checkpoint")
+    for weight in model.weights:
+        weight.assign(np.zeros(weight.shape))
+    tf.train.Checkpoint(model=model).restore(path)
+    np.testing.assert_allclose(arrays([model(x)])[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("function", [dprp.plan, dprp.prune])
+@pytest.mark.parametrize(
+    "make, size, error, match",
+    [
+        (lambda: 3, {"target": 0.5}, TypeError, "Received: 3"),
+        (lambda: every_layer(convnet()), {}, ValueError, "Received: none of them"),
+        (lambda: every_layer(convnet()), {"target": 2}, ValueError, "target=2"),
+        (lambda: every_layer(convnet()), {"target": 0.01}, ValueError, "reachable"),
+        (convnet, {"target": 0.5}, ValueError, "keras_dprp.factorize"),
+        (
+            lambda: keras.Sequential([dprp.SVDDense(3), layers.Dense(2)]),
+            {"target": 0.5},
+            ValueError,
+            "unbuilt layers",
+        ),
+    ],
+)
+def test_bad_input(function, make, size, error, match):
+    with pytest.raises(error, match=match):
+        function(make(), **size)
+
+
+def test_weights_that_are_not_finite_are_an_error_that_changes_nothing():
+    model = compiled(every_layer(convnet()))
+    kernel = model.get_layer("logits").kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="'logits' must be finite"):
+        dprp.prune(model, target=0.5)
+    assert_identical(model.get_weights(), before)
