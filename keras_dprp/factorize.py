@@ -14,6 +14,7 @@ from keras_dprp.graph import (
     check_is_model,
     flatten_layers,
     graph_layers,
+    inputs_of,
     outputs_of,
 )
 from keras_dprp.kernels import (
@@ -120,19 +121,25 @@ def _observer(model, teacher, augmentation):
             "both the same, or move them into the data pipeline"
         )
     seen = network_behind(network, own_augmentation if augmentation else [])
-    if _shapes(outputs_of(seen)) != _shapes(outputs_of(model)):
-        raise ValueError(
-            f"A teacher must have outputs of shapes {_shapes(outputs_of(model))}, as "
-            f"model '{model.name}'. Received: teacher '{network.name}' with outputs of "
-            f"shapes {_shapes(outputs_of(seen))}"
-        )
+    shown = [each.output for each in augmentation] or inputs_of(model)
+    _check_same_shapes("inputs", shown, seen.inputs, network)
+    _check_same_shapes("outputs", outputs_of(model), outputs_of(seen), network)
     layer.build(None)
     layer.learn_from(seen)
     return layer
 
 
-def _shapes(tensors):
-    return [tuple(tensor.shape) for tensor in keras.tree.flatten(tensors)]
+def _check_same_shapes(what, expected, received, teacher):
+    expected, received = (
+        [tuple(tensor.shape) for tensor in keras.tree.flatten(tensors)]
+        for tensors in (expected, received)
+    )
+    if expected != received:
+        raise ValueError(
+            f"A teacher must have {what} of shapes {expected}, as what it teaches has "
+            f"them behind its augmentation. Received: teacher '{teacher.name}' with "
+            f"{what} of shapes {received}"
+        )
 
 
 def _layers_to_replace(model, filters, mode):

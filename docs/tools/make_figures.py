@@ -99,12 +99,12 @@ def _clean(axes):
 
 
 def schedule():
-    """Warm-up, pruning and free training, in the run of Getting started."""
+    """Dense until the cut, small from there on, in the run of Getting started."""
     run = json.loads((DOCS / "outputs" / "schedule.json").read_text())
-    logs, start, stop = run["epochs"], run["start"], run["stop"]
+    logs, start = run["epochs"], run["start"]
     epochs = len(logs)
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    ranks, kept, penalty = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 2))
+    figure = Figure(figsize=(8, 4.8), layout="constrained")
+    ranks, kept = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     _draw_ranks(ranks, run["events"], epochs)
     edges = np.arange(epochs + 1)
     for key, label in (("macs_kept", "MACs kept"), ("val_accuracy", "val. accuracy")):
@@ -115,18 +115,13 @@ def schedule():
             kept.plot(edges[1:], values, "--", label=label, color=ORANGE)
     kept.set_ylim(0, 1.05)
     kept.set_ylabel("share")
-    for key, color in (("structure_penalty", BLUE), ("compression_penalty", GREEN)):
-        values = [log[key] for log in logs]
-        label = key.replace("_", " ")
-        penalty.stairs(values, edges, label=label, baseline=None, color=color)
-    penalty.set_ylabel("in the loss")
-    penalty.set_xlabel("epoch")
-    for axes in (ranks, kept, penalty):
-        axes.axvspan(start, stop, color=GRAY, alpha=0.25, lw=0)
+    kept.set_xlabel("epoch")
+    for axes in (ranks, kept):
+        axes.axvline(start, color=GRAY, zorder=0)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         axes.set_xlim(0, epochs)
-    middles = (start / 2, (start + stop) / 2, (stop + epochs) / 2)
-    for x, name in zip(middles, ("warm-up", "pruning", "free"), strict=True):
+    middles = (start / 2, (start + epochs) / 2)
+    for x, name in zip(middles, ("dense", "cut, and trained on"), strict=True):
         ranks.text(x, 1.02, name, ha="center", transform=ranks.get_xaxis_transform())
     figure.savefig(DOCS / "images" / "schedule.png", dpi=110)
 
