@@ -25,7 +25,9 @@ from keras_dprp.kernels import (
     output_layers,
     reason_left,
 )
-from keras_dprp.layers.kernel_matrix import MODES, cheapest_mode
+from keras_dprp.layers.distillation import Distillation
+from keras_dprp.layers.kernel_matrix import MODES
+from keras_dprp.layers.mode import cheapest_mode
 from keras_dprp.layers.rank import check_rank
 from keras_dprp.live import models
 from keras_dprp.rebuild import can_rebuild, rebuild
@@ -106,7 +108,7 @@ def factorize(
 
 def _observer(model, teacher, augmentation):
     """The layer that shows a teacher what the network sees."""
-    layer = teachers.Distillation(
+    layer = Distillation(
         teacher.model == teachers.SELF, teacher.share, teacher.temperature
     )
     if layer.own:
@@ -169,9 +171,8 @@ def _layers_to_replace(model, filters, mode):
 
 def _twin(layer, rank, mode, arguments):
     """The factorised layer of a stock layer, which its build will fill with weights."""
-    matrix = cheapest_mode(
-        cheaper_matrices(layer, mode), input_shape_of(layer), _kernel_of(layer)
-    )
+    kernel = ops.convert_to_numpy(ops.cast(layer.kernel, "float32"))
+    matrix = cheapest_mode(cheaper_matrices(layer, mode), input_shape_of(layer), kernel)
     if isinstance(layer, keras.layers.Conv2D):
         arguments = {**arguments, "mode": matrix.mode}
     if isinstance(rank, int):
@@ -183,10 +184,6 @@ def _twin(layer, rank, mode, arguments):
     kernel = np.array(ops.convert_to_numpy(layer.kernel))
     twin.kernel_initializer = lambda shape, dtype: ops.convert_to_tensor(kernel, dtype)
     return twin
-
-
-def _kernel_of(layer):
-    return ops.convert_to_numpy(ops.cast(layer.kernel, "float32"))
 
 
 def _copy_rest(layer, twin):

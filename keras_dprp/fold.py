@@ -7,8 +7,8 @@ from keras_dprp.copies import copy_activation_state, twin_config
 from keras_dprp.costs import pair_is_cheaper
 from keras_dprp.graph import check_is_model, flatten_layers, graph_layers
 from keras_dprp.layers import SVDConv2D, SVDLayer
+from keras_dprp.layers.distillation import Distillation
 from keras_dprp.rebuild import can_rebuild, rebuild
-from keras_dprp.teachers import Distillation
 
 
 def fold(model):

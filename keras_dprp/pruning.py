@@ -5,14 +5,12 @@ import warnings
 import keras
 import numpy as np
 
-from keras_dprp import arguments, events
+from keras_dprp import arguments, events, teachers
 from keras_dprp.costs import UNITS, NetworkCost
-from keras_dprp.graph import flatten_layers
 from keras_dprp.live import models, optimizers
 from keras_dprp.recovery import RecoveryRule
 from keras_dprp.rules import BudgetRule, Steps
 from keras_dprp.schedule import plan_events
-from keras_dprp.teachers import Distillation
 
 # How many events, by what says how small the network is to be.
 EVENTS = {"target": 1, "threshold": 6, "recovery": 3}
@@ -26,9 +24,8 @@ class RankPruningCallback(keras.callbacks.Callback):
     training goes on where it was. Penalties, if the layers have any, act from the first
     event to the last.
 
-    Every epoch `logs` gets `macs_kept` and `parameters_kept`: shares of the dense
-    network that `fold` would keep; and `structure_penalty` and `compression_penalty`,
-    what these terms added to the loss, if there are any.
+    Every epoch `logs` gets `macs_kept` and `parameters_kept`, shares of the dense
+    network, and what penalties added to the loss, if there are any.
 
     Args:
         target: None, or a float in (0, 1]: the share of the network's `metric` to keep.
@@ -40,8 +37,7 @@ class RankPruningCallback(keras.callbacks.Callback):
             to half of the epochs.
         stop: Int or None. Epoch of the last event.
         events: Int or None. How many.
-        multiple_of: Int. Ranks are multiples of it: 8 or 16 where a processor runs in
-            such steps.
+        multiple_of: Int. Ranks are multiples of it, as a processor may run in steps.
         min_rank: Int. No rank falls below it.
         verbose: 0 (silent) or 1 (a line for every event).
 
@@ -50,8 +46,7 @@ class RankPruningCallback(keras.callbacks.Callback):
 
     Attributes:
         history: A list with one dict for every event that changed ranks, and one for
-            the ranks at the start: "epoch", "ranks" (by layer path), "macs_kept" and
-            "parameters_kept".
+            the start: "epoch", "ranks" by layer path, and the shares kept.
         epoch_logs: A list with the logs of every epoch, and its "epoch".
 
     Raises:
@@ -107,12 +102,10 @@ class RankPruningCallback(keras.callbacks.Callback):
         super().set_model(model)
         # Before any callback's `on_train_begin`, where a backup may restore weights.
         models.adopt(model)
-        self._teachers = [
-            each for each in flatten_layers(model) if isinstance(each, Distillation)
-        ]
-        self._check_teachers(model)
+        self._teachers = teachers.distillations(model)
         for teacher in self._teachers:
-            teacher.prepare(model)
+            if teacher.own:
+                teacher.begin_fit(teachers.dense_network(model))
 
     def on_train_begin(self, logs=None):
         self.layers = events.layers_to_prune(self.model, "RankPruningCallback")
@@ -159,7 +152,7 @@ class RankPruningCallback(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         for teacher in self._teachers:
-            teacher.finish()
+            teacher.end_fit()
 
     def _make_rule(self):
         steps = Steps(self.multiple_of, self.min_rank)
@@ -179,25 +172,13 @@ class RankPruningCallback(keras.callbacks.Callback):
             return EVENTS["threshold"]
         return EVENTS["target" if isinstance(self.rule, BudgetRule) else "recovery"]
 
-    def _check_teachers(self, model):
-        inner = [
-            teacher.name for teacher in self._teachers if teacher not in model.layers
-        ]
-        if inner:
-            raise ValueError(
-                "A teacher must belong to the model that is fitted: call "
-                "`factorize(..., teacher=...)` on the whole of it, augmentation "
-                f"included. Received: model '{model.name}', in which {inner} is in a "
-                "model nested in it"
-            )
-
     def _teach(self, epoch):
         """Have the network be its own teacher, as it is before it is cut."""
         for teacher in self._teachers:
             first = epoch == self.schedule.start
             if teacher.own and (first or not teacher.teaches):
                 models.newest_values(self.model)
-                teacher.remember(self.model)
+                teacher.learn_from(teachers.dense_network(self.model))
 
     def _prune(self, epoch):
         try:
@@ -231,8 +212,10 @@ class RankPruningCallback(keras.callbacks.Callback):
     def _added_to_loss(self, logs):
         """What teacher and penalties added to the loss of this epoch."""
         added = sum(teacher.added() for teacher in self._teachers)
-        names = ("structure_penalty", "compression_penalty")
-        return added + sum(logs.get(name, 0.0) for name in names)
+        penalties = (
+            logs.get(f"{x}_penalty", 0.0) for x in ("structure", "compression")
+        )
+        return added + sum(penalties)
 
     def _warn_if_too_late(self, epoch):
         if isinstance(self.rule, BudgetRule) and epoch > self.schedule.stop:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_dprp.costs import LayerCost, pair_is_cheaper
-from keras_dprp.layers.kernel_matrix import energies
+from keras_dprp.svd import energies
 
 
 @dataclass(frozen=True)

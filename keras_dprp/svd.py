@@ -169,6 +169,12 @@ def singular_values(matrix):
         return np.linalg.svd(np.asarray(matrix, "float64"), compute_uv=False)
 
 
+def energies(s):
+    """s² by rank, those of groups added up, scaled so that none overflows."""
+    s = np.atleast_2d(np.abs(s))
+    return np.square(s / max(s.max(initial=0), np.finfo(float).tiny)).sum(axis=0)
+
+
 def one_thread():
     """A context in which BLAS has one thread.
 

@@ -5,18 +5,15 @@ inputs come by. It passes them on, and in training shows them to the teacher; wh
 teacher says of them becomes a part of the loss.
 """
 
-import threading
-import types
-
 import keras
-import numpy as np
 from keras import ops
 
-from keras_dprp import arguments, distances
+from keras_dprp import arguments
 from keras_dprp.augmentation import network_behind
-from keras_dprp.graph import is_graph
+from keras_dprp.copies import copy_activation_state
+from keras_dprp.graph import flatten_layers, is_graph
 from keras_dprp.layers import SVDLayer
-from keras_dprp.live import changes, losses, models
+from keras_dprp.layers.distillation import Distillation
 from keras_dprp.rebuild import rebuild
 
 SELF = "self"
@@ -81,182 +78,6 @@ def get(identifier):
     return Teacher(identifier)
 
 
-@keras.saving.register_keras_serializable(package="keras_dprp")
-class Distillation(keras.layers.Layer):
-    """Passes the augmented inputs on, and shows them to a teacher in training.
-
-    What the teacher knows is one variable, empty where there is none: it is in the
-    state that a training step takes, in the backups of a running `fit`, so that this
-    can go on, and in no other file.
-
-    Args:
-        own: Whether the network is its own teacher.
-        share, temperature: As of `Teacher`.
-
-    Attributes:
-        memory: Variable: all weights of the teacher, one after the other.
-        distances: Variable: sum of what the teacher added to the loss of the training
-            steps, and how many these were.
-    """
-
-    def __init__(self, own, share, temperature, **kwargs):
-        super().__init__(**kwargs)
-        self.own, self.share, self.temperature = own, share, temperature
-        # In objects that Keras does not track: the teacher is no part of the network.
-        self._teacher = types.SimpleNamespace(network=None, in_fit=False)
-        # What one step has shown; a distribution strategy has a thread a replica.
-        self._step = threading.local()
-
-    def build(self, input_shape):
-        if hasattr(self, "memory"):
-            return  # It may stand behind several inputs, of several shapes.
-        float32 = {"dtype": "float32", "autocast": False, "trainable": False}
-        self.memory = self.add_weight(
-            name="memory", shape=(0,), initializer="zeros", **float32
-        )
-        self.distances = self.add_weight(
-            name="distances",
-            shape=(2,),
-            initializer="zeros",
-            aggregation="only_first_replica",
-            **float32,
-        )
-        self.built = True
-
-    def call(self, inputs, training=None):
-        models.note_caller(self)
-        if training and self.teaches:
-            seen = getattr(self._step, "seen", [])
-            # A step that asked for no loss has left its own behind.
-            complete = len(seen) == len(self._teacher.network.inputs)
-            self._step.seen = [inputs] if complete else [*seen, inputs]
-        return inputs
-
-    def compute_output_spec(self, inputs, training=None):
-        return keras.KerasTensor(inputs.shape, inputs.dtype)
-
-    @property
-    def teaches(self):
-        """Whether there is a teacher now."""
-        return 0 not in self.memory.shape and self._teacher.network is not None
-
-    def learn_from(self, network):
-        """Make a network the teacher, as it is now.
-
-        Args:
-            network: A `keras.Model` from the augmented inputs to the outputs.
-        """
-        self._teacher.network = network
-        weights = [ops.convert_to_numpy(v).ravel() for v in _floats(network)]
-        memory = np.concatenate(weights, dtype="float32") if weights else np.zeros(1)
-        changes.set_plain_value(self, self.memory, memory)
-
-    def remember(self, model):
-        """Make the model that this layer is in the teacher, as it is now."""
-        self.learn_from(dense_network(model))
-
-    def prepare(self, model):
-        """Before a `fit`: have the form of the network that a memory belongs to."""
-        self._teacher.in_fit = True
-        if self.own and self._teacher.network is None:
-            self._teacher.network = dense_network(model)
-
-    def finish(self):
-        """After a `fit`: files hold no memory of the teacher from now on."""
-        self._teacher.in_fit = False
-
-    def added(self):
-        """What the teacher added to the loss, a mean over steps; it starts anew."""
-        total, steps = ops.convert_to_numpy(self.distances)
-        self.distances.assign(np.zeros(2, "float32"))
-        return float(total / steps) if steps else 0.0
-
-    def compute_loss(self, model, task_loss, y_pred):
-        """The loss of a training step: of the labels and of the teacher.
-
-        Args:
-            model: The compiled model.
-            task_loss: Function from outputs to the loss of the labels.
-            y_pred: The outputs of the model.
-        """
-        inputs = getattr(self._step, "seen", None)
-        self._step.seen = []
-        if not inputs:
-            return task_loss(y_pred)
-
-        # The labels have the rest: of their loss, the same share of the gradient.
-        def shared(output):
-            return self.share * ops.stop_gradient(output) + (1 - self.share) * output
-
-        loss = task_loss(keras.tree.map_structure(shared, y_pred))
-        answers = self._answers(inputs, y_pred)
-        distance = self.share * distances.between(
-            answers, y_pred, model, self.temperature
-        )
-        if models.in_step():
-            one = ops.ones((), "float32")
-            distance32 = ops.cast(distance, "float32")
-            self.distances.assign(self.distances + ops.stack([distance32, one]))
-        return loss + ops.cast(distance, loss.dtype)
-
-    def _answers(self, inputs, y_pred):
-        network, place = self._teacher.network, 0
-        values: dict[int, object] = {}
-        memory = ops.convert_to_tensor(self.memory)
-        for variable in _floats(network):
-            size = int(np.prod(variable.shape))
-            value = ops.reshape(memory[place : place + size], variable.shape)
-            values[id(variable)] = ops.cast(value, variable.dtype)
-            place += size
-        trainable, others = (
-            [values.get(id(v), v.value) for v in variables]
-            for variables in (
-                network.trainable_variables,
-                network.non_trainable_variables,
-            )
-        )
-        outputs, _ = network.stateless_call(trainable, others, inputs, training=False)
-        flat = keras.tree.flatten(outputs)
-        answers = keras.tree.pack_sequence_as(y_pred, flat)
-        return keras.tree.map_structure(ops.stop_gradient, answers)
-
-    # What `live/models.py` asks of layers whose variables change shape.
-
-    def variables_of_any_shape(self):
-        return {"memory": self.memory}
-
-    def settle_in(self, model):
-        return losses.wrap_loss(model, self)
-
-    def check_values(self, values):
-        if values["memory"].ndim != 1:
-            raise ValueError(
-                f"Layer '{self.name}' expected 'memory' of one axis. "
-                f"Received: shape {values['memory'].shape}"
-            )
-
-    def load_values(self, values):
-        changes.set_plain_value(self, self.memory, values["memory"])
-
-    def save_own_variables(self, store):
-        memory = ops.convert_to_numpy(self.memory)
-        keep = self._teacher.in_fit and self.own
-        store["memory"] = memory if keep else memory[:0]
-        store["distances"] = ops.convert_to_numpy(self.distances)
-
-    def load_own_variables(self, store):
-        values = {"memory": np.asarray(store["memory"])}
-        self.check_values(values)
-        # A teacher that was given as a model is in no file, and stays.
-        if self.own:
-            self.load_values(values)
-        self.distances.assign(np.asarray(store["distances"]))
-
-    def get_config(self):
-        own = {"own": self.own, "share": self.share, "temperature": self.temperature}
-        return {**super().get_config(), **own}
-
-
 def dense_network(model):
     """A model as it would be without factors, from the augmented inputs on.
 
@@ -279,8 +100,24 @@ def dense_network(model):
             stand_in.kernel.assign(ops.convert_to_numpy(layer.kernel))
             if layer.bias is not None:
                 stand_in.bias.assign(ops.convert_to_numpy(layer.bias))
+            copy_activation_state(layer, stand_in)
     return network_behind(copy, [x for x in copy.layers if isinstance(x, Distillation)])
 
 
-def _floats(network):
-    return [v for v in network.variables if keras.backend.is_float_dtype(v.dtype)]
+def distillations(model):
+    """The `Distillation` layers of a model: one, or none.
+
+    Raises:
+        ValueError: If one belongs to a model nested in this one, whose outputs may not
+            be those that the loss is about.
+    """
+    layers = [x for x in flatten_layers(model) if isinstance(x, Distillation)]
+    inner = [layer.name for layer in layers if layer not in model.layers]
+    if inner:
+        raise ValueError(
+            "A teacher must belong to the model that is fitted: call "
+            "`factorize(..., teacher=...)` on the whole of it, augmentation included. "
+            f"Received: model '{model.name}', in which {inner} is in a model nested in "
+            "it"
+        )
+    return layers

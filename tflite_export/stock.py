@@ -25,7 +25,7 @@ def folded_model(model):
     import keras_dprp
     from keras_dprp.graph import flatten_layers, graph_layers
     from keras_dprp.layers import SVDLayer
-    from keras_dprp.teachers import Distillation
+    from keras_dprp.layers.distillation import Distillation
 
     kinds = (SVDLayer, Distillation)
     own = {layer for layer in flatten_layers(model) if isinstance(layer, kinds)}

@@ -1,7 +1,7 @@
 """What `RankPruningCallback()` does to small networks when it is told nothing.
 
 Every network is trained dense, then factorised from the same seed. Rows, and what one
-needs to know of the machine, go to `results.json` beside this file.
+needs to know of the machine, are added to `results.json` beside this file.
 
     python benchmarks/defaults/run.py
     python benchmarks/defaults/run.py --networks unet --seeds 0 1 2 --target 0.3
@@ -78,6 +78,8 @@ def main():
     """Run all that was asked for, and keep every row as soon as it is there."""
     options = _arguments()
     results = {**describe(), "rows": []}
+    if options.out.exists():
+        results["rows"] = json.loads(options.out.read_text())["rows"]
     for network in options.networks:
         for seed in options.seeds:
             for row in rows(network, seed, [None, *options.target]):

@@ -36,7 +36,11 @@ def network_name(model, dataset):
 def method_name(experiment):
     """As it is written in a text."""
     name = METHOD_NAMES.get(experiment["method"], experiment["method"])
-    if experiment["method"] not in PRUNED or penalty(experiment) != "none":
+    if experiment["width"]:
+        return f"{name}, {experiment['width']} filters at first"
+    # Penalties were the default once.
+    default = not experiment.former or penalty(experiment) != "none"
+    if experiment["method"] not in PRUNED or default:
         return name
     structure = experiment["factorize"].get("structure", "default")
     return f"{name}, no compression term" if structure else f"{name}, no penalties"
@@ -79,6 +83,12 @@ def count_and_share(count, share):
     return NOTHING if count is None else f"{count:,.0f} ({share:.1%})"
 
 
+def events(experiment):
+    """At the beginning of which epochs ranks fell, counted from 0."""
+    epochs = {tuple(each) for each in experiment.values("event_epochs")}
+    return " or ".join(", ".join(map(str, each)) for each in sorted(epochs)) or NOTHING
+
+
 def kept(experiment, key):
     """Parameters or MACs, and the share of the dense network's."""
     return count_and_share(experiment.mean(key), experiment.mean(f"{key}_kept"))
@@ -108,6 +118,6 @@ def latency_ratio(experiment, dense, form):
 
 def change_cell(experiment, pool):
     """In points of accuracy against dense."""
-    if experiment["method"] == "dense":
+    if experiment["method"] == "dense" and not experiment["width"]:
         return NOTHING
     return points(experiment.change(dense_of(experiment, pool), experiment.measured))

@@ -13,7 +13,10 @@ SHARED = (
     "factorize",
     "pruning",
     "variant",
+    "rank_loss",
+    "width",
     "source",
+    "weights",
     "teacher",
     "teacher_seed",
     "own_teacher",
@@ -45,6 +48,14 @@ METHOD_NAMES = {
 # What had no other network than itself.
 ALONE = ("dense", "dprp", "dense-own-teacher", "own-teacher")
 TAUGHT = ("dense-distilled", "distilled")
+# What a network is called that had a teacher: another one, or itself.
+TAUGHT_NAMES = {
+    "dense": {False: "dense-distilled", True: "dense-own-teacher"},
+    "dprp": {False: "distilled", True: "own-teacher"},
+}
+NO_TEACHER = (None, "", "none")
+# How the names of trials of the defaults begin.
+HELD_OUT = "held-out-"
 
 
 class Experiment:
@@ -84,6 +95,11 @@ class Experiment:
     def network(self):
         """Model and data set."""
         return self["model"], self["dataset"]
+
+    @property
+    def former(self):
+        """Whether a former version of the package trained it, without a `width`."""
+        return "width" not in self.rows[0]
 
     @property
     def measured(self):
@@ -138,7 +154,7 @@ def experiments_of(rows, latency):
     """
     groups: dict[str, list] = {}
     for row in rows:
-        row = {**FORMER, **timed(row)}
+        row = {**FORMER, **timed(row), "method": known_as(row)}
         groups.setdefault(row["experiment"], []).append(row)
     experiments = [
         Experiment(name, group, latency.get(name)) for name, group in groups.items()
@@ -151,6 +167,14 @@ def timed(row):
     if not row.get("resumed"):
         return row
     return {**row, "seconds": None, "epoch_seconds": None}
+
+
+def known_as(row):
+    """The method of a row, its teacher included; rows may say both apart."""
+    teacher, method = row.get("teacher"), row["method"]
+    if teacher in NO_TEACHER or method not in TAUGHT_NAMES:
+        return method
+    return TAUGHT_NAMES[method][teacher == "self"]
 
 
 def order(experiment):
@@ -173,15 +197,17 @@ def place(name, known):
 def split(experiments):
     """Experiments by the section they belong to: a dict of lists.
 
-    Names that begin with "ablation-" or "limited-" say so. Of the others, "main" has
-    those that trained on all images and were tested, "other" the rest, trials of a
-    variant, and what was only trained for others to go on from.
+    Names that begin with "ablation-", "limited-" or "held-out-" say so. Of the others,
+    "main" has those that trained on all images and were tested, "other" the rest,
+    trials of a variant, and what was only trained for others to go on from.
     """
-    sections: dict[str, list] = {key: [] for key in ("main", "ablation", "limited")}
-    sections["other"] = []
+    keys = ("main", "ablation", "limited", "held_out", "other")
+    sections: dict[str, list] = {key: [] for key in keys}
     for experiment in experiments:
         prefix = experiment.name.partition("-")[0]
-        if prefix in ("ablation", "limited"):
+        if experiment.name.startswith(HELD_OUT):
+            sections["held_out"].append(experiment)
+        elif prefix in ("ablation", "limited"):
             sections[prefix].append(experiment)
         elif (
             experiment["validate"]
@@ -266,15 +292,16 @@ def final_ranks(experiment):
 
 def penalty(experiment):
     """Names of the compression terms."""
-    terms = experiment["factorize"].get("compression", "default")
+    default = "default" if experiment.former else None
+    terms = experiment["factorize"].get("compression", default)
     return " and ".join(terms) if isinstance(terms, dict) else str(terms or "none")
 
 
 def dense_of(experiment, experiments):
     """The dense training to compare with: of as many epochs, or else the longest.
 
-    None if the network was not trained dense on as many of the same images and with
-    the same weight decay and learning rate.
+    None if the network was not trained dense on as many of the same images, with
+    the same weight decay and learning rate, and by the same version of the package.
     """
     data = ("model", "dataset", "fraction", "validate")
     shared = (*data, "weight_decay", "learning_rate")
@@ -282,6 +309,8 @@ def dense_of(experiment, experiments):
         each
         for each in of_methods(experiments, "dense")
         if all(each[key] == experiment[key] for key in shared)
+        and each.former == experiment.former
+        and not each["width"]
     ]
     as_long = [each for each in alike if each["epochs"] == experiment["epochs"]]
     return max(as_long or alike, key=lambda each: each["epochs"], default=None)

@@ -7,6 +7,7 @@ from cells import (
     FORMATS,
     NOTHING,
     change_cell,
+    events,
     file_size,
     kept,
     latency,
@@ -187,6 +188,27 @@ def limited_table(experiments):
                 f"{each.mean('macs_kept'):.1%}",
             ]
             for each in sorted(experiments, key=lambda each: each["fraction"])
+        ],
+    )
+
+
+def held_out_table(experiments):
+    """Trials of the defaults: what was asked for, and what came of it."""
+    headings = ["experiment", "teacher", "events at epochs", "MACs", "parameters"]
+    headings += ["held-out accuracy", "seeds"]
+    return table(
+        headings,
+        [
+            [
+                f"`{each.name}`",
+                each["teacher"],
+                events(each),
+                kept(each, "macs"),
+                kept(each, "parameters"),
+                spread(each, each.measured),
+                seeds(each),
+            ]
+            for each in experiments
         ],
     )
 

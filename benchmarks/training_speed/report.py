@@ -22,11 +22,13 @@ LONG = 200
 PAGE = ROOT / "docs" / "training_time.md"
 
 
-def total_line(name, results):
-    """How long both trainings took."""
-    dense, dprp = results["runs"]
+def total_line(name, results, method):
+    """How long the dense training took, and that of another method."""
+    dense, other = results["runs"][0], run_of(results, method)
     return [
         f"`{name}`",
+        method_name(method),
+        version(results),
         machine(results),
         results["backend"],
         "yes" if dense["jit_compile"] else "no",
@@ -34,10 +36,30 @@ def total_line(name, results):
         f"{results['images']:,}",
         str(results["epochs"]),
         f"{dense['seconds']:,.0f}",
-        f"{dprp['seconds']:,.0f}",
-        f"{results['ratio']:.2f}",
-        f"{stretched(results, LONG):.2f}",
+        f"{other['seconds']:,.0f}",
+        f"{other['seconds'] / dense['seconds']:.2f}",
+        f"{stretched(dense, other, LONG):.2f}",
     ]
+
+
+def methods(results):
+    """What was trained beside the dense network."""
+    return [run["method"] for run in results["runs"][1:]]
+
+
+def run_of(results, method):
+    """The run of one method."""
+    return next(run for run in results["runs"] if run["method"] == method)
+
+
+def method_name(method):
+    """As it is written in a text."""
+    return method.replace("dprp", "DPRP")
+
+
+def version(results):
+    """Of the package."""
+    return "former" if results.get("former") else "today's"
 
 
 def step_count(results):
@@ -45,8 +67,8 @@ def step_count(results):
     return -(-results["images"] // results["batch"])
 
 
-def stretched(results, epochs):
-    """The ratio that a training of more epochs would have, out of its parts."""
+def stretched(dense, other, epochs):
+    """The ratio that two runs would have with more epochs, out of their parts."""
 
     def seconds(run):
         events = run["event_epochs"]
@@ -56,14 +78,13 @@ def stretched(results, epochs):
         rest = epochs - 1 - len(events)
         return run["epoch_seconds"][0] + sum(eventful) + rest * typical
 
-    dense, dprp = results["runs"]
-    return seconds(dprp) / seconds(dense)
+    return seconds(other) / seconds(dense)
 
 
-def parts_line(name, results):
+def parts_line(name, results, method):
     """What an epoch takes before and after the events, and what an event adds."""
-    dense, dprp = results["runs"]
-    seconds, events = dprp["epoch_seconds"], dprp["event_epochs"]
+    dense, other = results["runs"][0], run_of(results, method)
+    seconds, events = other["epoch_seconds"], other["event_epochs"]
     # The first epoch compiles.
     before, after = seconds[1 : events[0]], seconds[events[-1] + 1 :]
     added = statistics.median(
@@ -73,6 +94,7 @@ def parts_line(name, results):
     step = typical / step_count(results)
     return [
         f"`{name}`",
+        method_name(method),
         f"{step_count(results):,}",
         f"{typical:.2f}",
         f"{statistics.median(before):.2f}",
@@ -80,7 +102,7 @@ def parts_line(name, results):
         str(len(events)),
         f"{added:.1f}",
         f"{added / step:,.0f}",
-        f"{len(events) * added / dprp['seconds']:.0%}",
+        f"{len(events) * added / other['seconds']:.0%}",
     ]
 
 
@@ -120,7 +142,32 @@ def pair_section(results):
         "of the smallest layers scatter. What it is worth in a whole training is not "
         "measured; `jax-gpu` and `jax-gpu-no-triton` above have no such layer.\n\n"
         f"Machine: {machine(results)}; `XLA_FLAGS` {compiler_flags(results)}; "
-        f"{software(results)}.\n"
+        f"{software(results)}.\n" + former_pairs(results)
+    )
+
+
+def former_pairs(results):
+    """That these were not the layers of today, where they were not."""
+    if not results.get("former"):
+        return ""
+    return "\nThe layers were those of a former version of the package.\n"
+
+
+def former_runs(every):
+    """What is not today's about runs of the former package; nothing without them."""
+    if not any(results.get("former") for results in every.values()):
+        return ""
+    unmeasured = (
+        " What that takes, with and without the network as its own teacher, has not "
+        "been measured here yet."
+        if all(results.get("former") for results in every.values())
+        else ""
+    )
+    return (
+        "**Runs of the *former* package say little of today's.** Its layers held "
+        "factors from the first step on and had penalties by default, and ranks fell "
+        "at six events. Now a layer is the stock one until it is cut, which happens "
+        f"once where there is a target, and has no penalty.{unmeasured}\n\n"
     )
 
 
@@ -129,28 +176,32 @@ def page():
     pairs = json.loads((HERE / "results" / "pairs" / "jax-gpu.json").read_text())
     paths = sorted((HERE / "results").glob("*.json"))
     every = {path.stem: json.loads(path.read_text()) for path in paths}
-    totals = ["run", "machine", "backend", "jit", "`XLA_FLAGS`", "images", "epochs"]
-    totals += ["dense, s", "DPRP, s", "ratio", f"ratio over {LONG} epochs"]
-    parts = ["run", "steps an epoch", "dense epoch, s", "DPRP epoch at full rank, s"]
-    parts += ["DPRP epoch after the last event, s", "events"]
-    parts += ["an event adds, s", "in dense steps", "all events"]
+    lines = [(*each, m) for each in every.items() for m in methods(each[1])]
+    totals = ["run", "trained as", "package", "machine", "backend", "jit"]
+    totals += ["`XLA_FLAGS`", "images", "epochs", "dense, s", "so trained, s"]
+    totals += ["ratio", f"ratio over {LONG} epochs"]
+    parts = ["run", "trained as", "steps an epoch", "dense epoch, s"]
+    parts += ["epoch before the first event, s", "epoch after the last event, s"]
+    parts += ["events", "an event adds, s", "in dense steps", "all events"]
     first = next(iter(every.values()))
     versions = "; ".join(f"`{name}`: {software(each)}" for name, each in every.items())
     return (
         "<!-- Written by benchmarks/training_speed/report.py: change that, not this. "
         "-->\n\n# Training time, measured\n\n"
         "ResNet-20 of the CIFAR-10 example, dense and then with DPRP at "
-        f"{first['macs_kept']:.0%} of the MACs, in one process with nothing beside it; "
+        f"{first['macs_kept']:.0%} of the MACs (by today's script also as its own "
+        "teacher), in one process with nothing beside it; "
         f"batches of {first['batch']}, everything else as by default. "
         "Compilation and events are included. This measures it on another machine "
         "(with `--images 50000` on a GPU):\n\n"
         "    KERAS_BACKEND=jax .venv/bin/python benchmarks/training_speed/run.py NAME\n"
         "    .venv/bin/python benchmarks/training_speed/report.py\n\n"
-        + table(totals, [total_line(*each) for each in every.items()])
+        + table(totals, [total_line(*each) for each in lines])
         + "\n\nWhere the time goes, medians over epochs and events:\n\n"
-        + table(parts, [parts_line(*each) for each in every.items()])
+        + table(parts, [parts_line(*each) for each in lines])
         + "\n\n"
-        "*All events* is their share of the training. An event compiles (with jit) "
+        + former_runs(every)
+        + "*All events* is their share of the training. An event compiles (with jit) "
         "or traces the training step anew, which takes as long however many steps "
         f"an epoch has and however many epochs the training; the ratio over {LONG} "
         "epochs is computed from the same parts. On a CPU an event costs a few "
@@ -159,9 +210,6 @@ def page():
         "so that events are most of these trainings, and a step takes a tenth "
         "longer than a dense one even after the last event: there the factors of so "
         "small layers are always merged into the dense kernel.\n\n"
-        "These runs are older than the [dense "
-        "warm-up](method.md#how-kernels-learn): their kernels learned by factors from "
-        "the first step.\n\n"
         "The TensorFlow run was bound to one core (`taskset`), as on two it often "
         "ran both threads on one; the runs on a GPU to eight. Of `XLA_FLAGS`, see "
         "[Troubleshooting](troubleshooting.md#training-got-slower).\n\n"

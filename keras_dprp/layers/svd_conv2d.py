@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_dprp.layers.kernel_matrix import MODES, Conv2DMatrix, cheapest_mode
+from keras_dprp.layers.kernel_matrix import MODES, Conv2DMatrix
+from keras_dprp.layers.mode import cheapest_mode
 from keras_dprp.layers.svd_layer import SVDLayer
 
 

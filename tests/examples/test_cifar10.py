@@ -85,6 +85,101 @@ def test_the_last_epoch_is_validated(cifar10, epochs):
     assert len(validated) <= 2 * 20
 
 
+@pytest.fixture
+def settings(cifar10, data):
+    """A function of changes: the settings of a small training."""
+
+    def changed(**changes):
+        return cifar10.Settings(
+            str(data), **{"model": "resnet8", "epochs": 3, "validations": 1, **changes}
+        )
+
+    return changed
+
+
+def test_a_dense_training_has_no_events(cifar10, settings):
+    network, results, _, pruning = cifar10.train(settings(method="dense", epochs=1))
+    assert pruning is None
+    assert "ranks" not in results
+    assert results["macs_kept"] == results["parameters_kept"] == 1
+    assert network.name == "resnet8"
+
+
+def test_ranks_fall_halfway_where_a_network_is_its_own_teacher(cifar10, settings):
+    target = {"target": 0.5}
+    given = settings(teacher="self", pruning=target, epochs=4)
+    network, results, _, pruning = cifar10.train(given)
+    assert results["event_epochs"] == [2]
+    assert results["macs_kept"] <= 0.5
+    first, last = results["ranks"]
+    assert sum(last.values()) < sum(first.values())
+    # Halves of a pair are stock layers of names of their own.
+    assert any(layer.name.endswith("_first") for layer in network.layers)
+    assert dprp.summary(network).macs == results["macs"]
+    assert not any(isinstance(layer, dprp.SVDConv2D) for layer in network.layers)
+
+
+def test_a_dense_network_learns_from_itself_once_the_start_has_come(cifar10, settings):
+    losses = []
+    for share in (0.5, 0.9):
+        given = settings(method="dense", teacher="self", teacher_share=share)
+        _, results, _, _ = cifar10.train(given)
+        assert results["macs_kept"] == 1
+        losses.append(results["history"]["loss"])
+    assert given.start == 1
+    # What the teacher says is in the loss, the more the larger its share.
+    assert losses[0][0] == losses[1][0]
+    assert losses[0][1] < losses[1][1]
+
+
+def test_a_trained_network_goes_on_from_its_weights_as_its_own_teacher(
+    cifar10, settings, tmp_path
+):
+    path = str(tmp_path / "trained.keras")
+    trained, _, _, _ = cifar10.train(settings(method="dense", epochs=1))
+    trained.save(path)
+    given = settings(weights=path, teacher=path, pruning={"target": 0.5}, epochs=1)
+    begun = cifar10.build_for(given, cifar10.load(given))
+    for mine, other in zip(begun.weights, trained.weights, strict=True):
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(mine), ops.convert_to_numpy(other)
+        )
+    # At once: there is nothing to wait for.
+    network, results, _, _ = cifar10.train(given)
+    assert results["event_epochs"] == [0]
+    assert results["macs_kept"] <= 0.5
+    assert network.output_shape == trained.output_shape
+
+
+def test_a_narrower_network_has_fewer_filters_in_every_stage(cifar10, settings):
+    given = settings(width=8)
+    network = cifar10.build_for(given, cifar10.load(given))
+    for stage, filters in enumerate((8, 16, 32), start=1):
+        layer = network.get_layer(f"stage{stage}_block1_b")
+        assert layer.filters == filters
+
+
+@pytest.mark.parametrize(
+    "teacher, pruning, restarts",
+    [("self", {}, 50), ("self", {"start": 20}, 20), ("none", {}, None)],
+)
+def test_the_learning_rate_starts_anew_where_ranks_fall(
+    teacher, pruning, restarts, cifar10
+):
+    given = cifar10.Settings("", epochs=100, teacher=teacher, pruning=pruning)
+    schedule = cifar10.learning_rate(given, steps=4)
+    rates = [float(schedule(step)) for step in range(401)]
+    assert rates[0] == pytest.approx(given.learning_rate)
+    rises = [step for step in range(1, 400) if rates[step] > rates[step - 1]]
+    if restarts is None:
+        assert not rises
+    else:
+        assert rises == [4 * restarts]
+        assert rates[4 * restarts] == pytest.approx(given.learning_rate)
+        assert rates[4 * restarts - 1] < 0.01 * given.learning_rate
+    assert rates[399] < 0.01 * given.learning_rate
+
+
 def run(*arguments, data, out, **environment):
     command = [sys.executable, EXAMPLES / "cifar10.py", "--data", data, "--out", out]
     return subprocess.run(
@@ -105,7 +200,6 @@ def test_training_needs_no_tensorflow(data, tmp_path):
     path = os.pathsep.join([str(blocked), str(EXAMPLES.parent)])
     options = ("--model=resnet8", "--epochs=1")
     done = run(*options, data=data, out=tmp_path / "out", PYTHONPATH=path)
-    # One epoch is too short a plan, which is said.
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "model.keras").exists()
 
@@ -117,13 +211,13 @@ def test_training_needs_no_tensorflow(data, tmp_path):
 def test_the_whole_line(data, tmp_path):
     out = tmp_path / "out"
     options = ("--model=resnet8", "--epochs=4", "--export")
-    options += ("--target=0.5", "--metric=macs", "--without", "compression")
+    options += ("--target=0.5", "--teacher=self")
     done = run(*options, data=data, out=out)
     assert done.returncode == 0, done.stderr
     results = json.loads((out / "results.json").read_text())
     assert results["macs_kept"] <= 0.5
-    assert results["pruning"] == {"target": 0.5, "metric": "macs"}
-    assert results["factorize"] == {"compression": None}
+    assert results["pruning"] == {"target": 0.5}
+    assert results["event_epochs"] == [2]
     for name in ("float32", "int8"):
         path = out / f"resnet8-{name}.tflite"
         assert results["tflite"][name]["bytes"] == path.stat().st_size
@@ -131,7 +225,7 @@ def test_the_whole_line(data, tmp_path):
     # The network that is saved does not augment.
     names = {type(layer).__name__ for layer in network.layers}
     assert "ShiftAndFlip" not in names
-    assert dprp.summary(network).macs_kept == results["macs_kept"]
+    assert dprp.summary(network).macs == results["macs"]
     accuracy = results["tflite"]["float32"]["accuracy"]
     assert abs(accuracy - results["accuracy"]) <= 0.05
     assert (out / "ranks.png").exists()
@@ -144,10 +238,10 @@ def test_the_whole_line(data, tmp_path):
         (["--epochs=0"], "--epochs must be 1 or more. Received: 0"),
         (["--target=2"], "--target must be in (0, 1]"),
         (["--target=0.5", "--method=dense"], "goes with --method dprp"),
-        (["--without", "structure", "--method=dense"], "goes with --method dprp"),
+        (["--width=0"], "--width must be 1 or more. Received: 0"),
         (["--model=resnet21"], "invalid choice: 'resnet21'"),
-        (["--own-teacher=9", "--epochs=9"], "--own-teacher must be in [0, 9)"),
-        (["--own-teacher=5", "--teacher=x.keras"], "not allowed with argument"),
+        (["--teacher=x.keras"], "--teacher must be a file that is there. Received: x"),
+        (["--weights=x.keras"], "--weights must be a file that is there. Received: x"),
     ],
 )
 def test_bad_options(options, match, data, tmp_path):

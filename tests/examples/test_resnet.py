@@ -23,6 +23,7 @@ def resnet(examples):
         ("resnet32", 464_154, 68_862_592),
         ("resnet56", 853_018, 125_485_696),
         ("resnet18", 11_173_962, 555_422_720),
+        ("vgg16", 14_719_818, 313_201_664),
     ],
 )
 def test_networks_are_those_of_the_paper(model, parameters, macs, resnet):
@@ -30,6 +31,16 @@ def test_networks_are_those_of_the_paper(model, parameters, macs, resnet):
     network = resnet.build(model, (32, 32, 3), 10, images)
     report = dprp.summary(network)
     assert (report.parameters, report.macs) == (parameters, macs)
+
+
+def test_a_width_replaces_the_networks_own(resnet):
+    images = np.zeros((1, 32, 32, 3)) + np.arange(2)[:, None, None, None]
+    narrow = resnet.build("resnet8", (32, 32, 3), 10, images, width=8)
+    own = resnet.build("resnet8", (32, 32, 3), 10, images, width=16)
+    default = resnet.build("resnet8", (32, 32, 3), 10, images)
+    macs = [dprp.summary(network).macs for network in (narrow, own, default)]
+    assert macs[0] < 0.3 * macs[1]
+    assert macs[1] == macs[2]
 
 
 def test_shortcuts_pass_half_the_pixels_and_add_empty_channels(resnet):
