@@ -3,8 +3,9 @@
 A small convolutional network learns scikit-learn's 1797 scans of 8 x 8 pixels. The
 same network then learns them again; halfway its kernels are cut to low ranks, and from
 there on it learns also from what it was. Both are exported, the small one also in int8;
-every file is run by LiteRT on all test images and timed. What was chosen (network, epochs, share of MACs to keep) was chosen on the
-validation images; the test images are only reported.
+every file is run by LiteRT on all test images and timed. What was chosen (network,
+epochs, share of MACs to keep) was chosen on the validation images; the test images are
+only reported.
 
     python examples/digits.py --seed 0 --out examples/out/digits
 """

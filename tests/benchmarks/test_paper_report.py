@@ -76,6 +76,21 @@ def held_out(experiment, accuracy, kept=1.0, **changes):
     )
 
 
+def today(experiment, seed=0, kept=1.0, **changes):
+    """A row as the package of today writes it; methods and teachers stand apart."""
+    row = make_row(experiment, seed, kept, tflite=None, width=None, teacher="none")
+    for former in ("variant", "spectra"):
+        del row[former]
+    events = {} if kept == 1.0 else {"event_epochs": [100]}
+    return {**row, **events, **changes}
+
+
+def trial(experiment, accuracy, seed=0, kept=1.0, **changes):
+    """A row of today about held-out images."""
+    measured = {"accuracy": None, "validation_accuracy": accuracy, "validate": True}
+    return today(experiment, seed, kept, **measured, **changes)
+
+
 # Something for every section.
 EVERYTHING = [
     *(make_row("r20-dense", s, accuracy=a) for s, a in enumerate((0.92, 0.922, 0.924))),
@@ -104,6 +119,9 @@ EVERYTHING = [
     make_row("limited-1-dense", fraction=0.01, accuracy=0.4),
     make_row("limited-1-dprp", kept=0.5, fraction=0.01, accuracy=0.45),
     held_out("trial", 0.9, 0.5),
+    trial("held-out-dense", 0.92),
+    trial("held-out-half", 0.91, 0, 0.5, teacher="self"),
+    trial("held-out-half", 0.912, 1, 0.5, teacher="self"),
 ]
 
 
@@ -343,6 +361,42 @@ def test_what_has_no_penalty_says_so(report, without, method):
     page = sections(report.write(rows))
     (line,) = cells(page["Speed against accuracy"], "other")
     assert line["method"] == method
+
+
+def test_trials_of_the_defaults_have_a_table_of_their_own(everything):
+    page = everything[1]
+    text = page["Held-out trials of the defaults"]
+    (half,) = cells(text, "held-out-half")
+    assert (half["teacher"], half["events at epochs"]) == ("self", "100")
+    assert half["MACs"] == "20,000,000 (50.0%)"
+    assert half["parameters"] == "100,000 (50.0%)"
+    assert half["held-out accuracy"] == "91.10% ± 0.14"
+    assert half["seeds"] == "2 (0, 1)"
+    (dense,) = cells(text, "held-out-dense")
+    assert (dense["teacher"], dense["events at epochs"]) == ("none", "—")
+    assert not cells(page["Other experiments"], "held-out-half")
+
+
+def test_a_row_of_today_is_compared_with_one_of_today(report):
+    rows = [
+        make_row("former-dense", accuracy=0.95),
+        make_row("former-half", kept=0.5, accuracy=0.91),
+        today("dense", accuracy=0.92),
+        today("dense-self", accuracy=0.96, teacher="self"),
+        today("narrow", accuracy=0.9, width=8),
+        today("half", kept=0.5, accuracy=0.91, teacher="self"),
+    ]
+    page = sections(report.write(rows))
+    changes = {"former-half": "-4.00", "half": "-1.00", "narrow": "-2.00"}
+    for name, change in changes.items():
+        (line,) = cells(page["Speed against accuracy"], name)
+        assert line["change, points"] == change
+    # No penalty is the default now, which needs no word.
+    assert line["method"] == "dense, 8 filters at first"
+    (line,) = cells(page["Speed against accuracy"], "half")
+    assert line["method"] == "DPRP, its own teacher"
+    (line,) = cells(page["Speed against accuracy"], "dense-self")
+    assert line["method"] == "dense, its own teacher"
 
 
 def test_what_has_no_rows_is_not_measured(report):

@@ -54,6 +54,16 @@ def test_blocks_run(page, tmp_path, monkeypatch, few_digits, untraced):
             exec(compile(code, page, "exec"), namespace)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="The page says that it is for JAX."
+)
+def test_the_loop_of_jax_runs(few_digits):
+    namespace = {"__name__": "page"}
+    for block in blocks(DOCS / "guides" / "own_loops.md"):
+        if "tensorflow" not in block.code:
+            exec(compile(block.code, "own_loops.md", "exec"), namespace)
+
+
 def test_the_pages_have_code():
     with_code = {page.stem for page in pages() if any(b.runs for b in blocks(page))}
     assert with_code >= {"index", "getting_started", "budgets", "troubleshooting"}

@@ -97,14 +97,6 @@ def settings(cifar10, data):
     return changed
 
 
-def test_a_dense_training_has_no_events(cifar10, settings):
-    network, results, _, pruning = cifar10.train(settings(method="dense", epochs=1))
-    assert pruning is None
-    assert "ranks" not in results
-    assert results["macs_kept"] == results["parameters_kept"] == 1
-    assert network.name == "resnet8"
-
-
 def test_ranks_fall_halfway_where_a_network_is_its_own_teacher(cifar10, settings):
     target = {"target": 0.5}
     given = settings(teacher="self", pruning=target, epochs=4)
@@ -132,11 +124,15 @@ def test_a_dense_network_learns_from_itself_once_the_start_has_come(cifar10, set
     assert losses[0][1] < losses[1][1]
 
 
-def test_a_trained_network_goes_on_from_its_weights_as_its_own_teacher(
+def test_a_trained_network_is_cut_at_once_and_taught_by_what_it_was(
     cifar10, settings, tmp_path
 ):
     path = str(tmp_path / "trained.keras")
-    trained, _, _, _ = cifar10.train(settings(method="dense", epochs=1))
+    dense = settings(method="dense", epochs=1)
+    trained, results, _, pruning = cifar10.train(dense)
+    assert pruning is None
+    assert "ranks" not in results
+    assert results["macs_kept"] == results["parameters_kept"] == 1
     trained.save(path)
     given = settings(weights=path, teacher=path, pruning={"target": 0.5}, epochs=1)
     begun = cifar10.build_for(given, cifar10.load(given))
@@ -144,7 +140,6 @@ def test_a_trained_network_goes_on_from_its_weights_as_its_own_teacher(
         np.testing.assert_array_equal(
             ops.convert_to_numpy(mine), ops.convert_to_numpy(other)
         )
-    # At once: there is nothing to wait for.
     network, results, _, _ = cifar10.train(given)
     assert results["event_epochs"] == [0]
     assert results["macs_kept"] <= 0.5
@@ -161,23 +156,23 @@ def test_a_narrower_network_has_fewer_filters_in_every_stage(cifar10, settings):
 
 @pytest.mark.parametrize(
     "teacher, pruning, restarts",
-    [("self", {}, 50), ("self", {"start": 20}, 20), ("none", {}, None)],
+    [("self", {}, 5), ("self", {"start": 3}, 3), ("none", {}, None)],
 )
 def test_the_learning_rate_starts_anew_where_ranks_fall(
     teacher, pruning, restarts, cifar10
 ):
-    given = cifar10.Settings("", epochs=100, teacher=teacher, pruning=pruning)
-    schedule = cifar10.learning_rate(given, steps=4)
-    rates = [float(schedule(step)) for step in range(401)]
-    assert rates[0] == pytest.approx(given.learning_rate)
-    rises = [step for step in range(1, 400) if rates[step] > rates[step - 1]]
-    if restarts is None:
-        assert not rises
-    else:
-        assert rises == [4 * restarts]
-        assert rates[4 * restarts] == pytest.approx(given.learning_rate)
-        assert rates[4 * restarts - 1] < 0.01 * given.learning_rate
-    assert rates[399] < 0.01 * given.learning_rate
+    steps = 4
+    given = cifar10.Settings("", epochs=10, teacher=teacher, pruning=pruning)
+    schedule = cifar10.learning_rate(given, steps)
+    rates = [float(schedule(step)) for step in range(10 * steps)]
+    first, last = given.learning_rate, 0.05 * given.learning_rate
+    assert rates[0] == pytest.approx(first)
+    assert rates[-1] < last
+    rises = [step for step in range(1, len(rates)) if rates[step] > rates[step - 1]]
+    assert rises == ([] if restarts is None else [steps * restarts])
+    for step in rises:
+        assert rates[step] == pytest.approx(first)
+        assert rates[step - 1] < last
 
 
 def run(*arguments, data, out, **environment):
