@@ -17,7 +17,8 @@ PACKAGES = ("keras_dprp", "tflite_export")
 FACTORIZE = """
 import keras, keras_dprp, tflite_export
 
-model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)])
+layers = [keras.layers.Dense(8), keras.layers.Dense(8)]
+model = keras.Sequential([keras.Input((8,)), *layers])
 factorized = keras_dprp.factorize(model, rank=2)
 x = keras.ops.ones((1, 8))
 assert factorized(x).shape == (1, 8)

@@ -147,7 +147,7 @@ def _conv(x, filters, size=3):
     return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
 
 
-def _classes():
+def _classes() -> tuple[keras.losses.Loss, keras.metrics.Metric]:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     return loss, keras.metrics.SparseCategoricalAccuracy(name="score")
 
@@ -165,7 +165,7 @@ def _sgd_cosine(steps):
     return keras.optimizers.SGD(rate, 0.9, nesterov=True, weight_decay=5e-4)
 
 
-def _images(test_size):
+def _images(test_size) -> tuple[tuple, tuple]:
     """Scans (n, 8, 8, 1) in [0, 1] with labels: training and test."""
     data = load_digits()
     x = (data.images[..., None] / 16).astype("float32")
