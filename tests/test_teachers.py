@@ -442,3 +442,13 @@ def test_a_batch_that_is_cut_short_has_its_own_answers():
     model = factorized(perceptron(), "adam", {"teacher": "self"})
     losses = losses_by_epoch(model, [prune_at(1)], epochs=3, batch_size=BATCH - 3)
     assert np.isfinite(losses).all()
+
+
+def test_weights_of_a_network_without_a_teacher_load_into_one_with_it(tmp_path):
+    path = tmp_path / "model.weights.h5"
+    source = every_layer(perceptron())
+    source.save_weights(path)
+    model = every_layer(perceptron(), teacher="self")
+    model.load_weights(path)
+    x = np.ones((2, *model.input_shape[1:]), "float32")
+    np.testing.assert_array_equal(*(arrays([m(x)])[0] for m in (model, source)))

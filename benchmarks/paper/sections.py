@@ -61,9 +61,10 @@ def remake(page, experiments):
         "seeds. Accuracy is that of the last epoch. *Kept* is the share of the dense "
         "network's parameters (by the former version, of the trainable ones), or of "
         "its multiply-accumulates (MACs) for one image, the whole network counted, "
-        "every layer in the cheaper of its dense and its factorised form. A *change* is in points of accuracy, against "
-        "the dense network of as many epochs or, where there is none, of the most, "
-        "with the same weight decay and learning rate, over the seeds that both have."
+        "every layer in the cheaper of its dense and its factorised form. A *change* "
+        "is in points of accuracy, against the dense network of as many epochs or, "
+        "where there is none, of the most, with the same weight decay and learning "
+        "rate and by the same version, over the seeds that both have."
     )
     return True
 

@@ -175,6 +175,8 @@ class Distillation(keras.layers.Layer):
         store["distances"] = ops.convert_to_numpy(self.distances)
 
     def load_own_variables(self, store):
+        if "memory" not in set(store.keys()):
+            return  # Of a network that had no teacher.
         values = {"memory": np.asarray(store["memory"])}
         self.check_values(values)
         # A teacher that was given as a model is in no file, and stays.
