@@ -97,14 +97,18 @@ class BudgetRule:
         """What cannot be cut, as text."""
         metric, dense = self.metric, self.cost.dense(self.metric)
         frozen = [x for x in self.cost.layers if x not in self.layers]
+        smallest = self.cost.at(metric, self._smallest_ranks())
+        left, macs = self.cost.other[metric], self.cost.other_macs
+        names = [x.name for x in sorted(macs, key=macs.__getitem__, reverse=True)[:3]]
+        stay = sum(self.cost.layers[layer].now(metric) for layer in frozen)
         parts = {
-            "layers that `factorize` left as they are": self.cost.other[metric],
-            f"frozen layers {[layer.name for layer in frozen]}": sum(
-                self.cost.layers[layer].now(metric) for layer in frozen
-            ),
+            f"layers that `factorize` left as they are, such as {names}": left,
+            f"frozen layers {[layer.name for layer in frozen]}": stay,
+            "what `min_rank` and `multiple_of` leave of all others": smallest
+            - left
+            - stay,
         }
-        shares = [f"{text} ({x / dense:.1%})" for text, x in parts.items() if x]
-        return "; ".join(shares) or "the smallest rank that `min_rank` allows"
+        return "; ".join(f"{text} ({x / dense:.1%})" for text, x in parts.items() if x)
 
     def _fixed(self):
         """Cost of all that has no rank to choose."""
