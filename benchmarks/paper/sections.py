@@ -214,9 +214,9 @@ def held_out(page, experiments):
         "test images take no part. `events1` and `events3` have one event and three, "
         "`macs30` keeps 30 % of the MACs; `sum` chooses ranks by the lost shares of "
         "s², added up, in place of the logarithms of what is kept; `bare` tells the "
-        "callback nothing: its rule then took half of what was left at every event, and "
-        "today's stops at half of the network. The teacher `self` is the network before "
-        "its first event:"
+        "callback nothing: its rule then took half of what was left at every event, "
+        "and today's stops at half of the network. The teacher `self` is the network "
+        "before its first event:"
     )
     page.add(tables.held_out_table(every))
     return True
