@@ -33,6 +33,10 @@ def copy_state(source, target):
         # Keras does not build a layer that serves as activation before it is used.
         if old.built and not new.built and old.get_build_config():
             new.build_from_config(old.get_build_config())
+    for old, new in _sublayers(source, target):
+        if hasattr(old, "variables_of_any_shape"):
+            values = old.variables_of_any_shape().items()
+            new.load_values({n: keras.ops.convert_to_numpy(v) for n, v in values})
     for old, new in zip(source.variables, target.variables, strict=True):
         # By value: JAX donates the buffers of what it trains.
         new.assign(keras.ops.convert_to_numpy(old))
