@@ -103,6 +103,10 @@ class NetworkCost:
         """Cost at the ranks the layers have now."""
         return self.at(metric, {})
 
+    def fixed(self, metric, layers):
+        """Cost now of all but these factorised layers, which have ranks to choose."""
+        return self.now(metric) - sum(self.layers[x].now(metric) for x in layers)
+
     def kept(self, metric):
         """Share of the dense network's cost that is kept now."""
         dense = self.dense(metric)

@@ -48,7 +48,7 @@ def fold(model):
     taken = {layer.name for layer in flatten_layers(model)}
     copy, places = rebuild(model, lambda layer: _stock_layers(layer, taken))
     for layer in layers:
-        _set_weights(layer, places[layer])
+        set_stock_weights(layer, places[layer])
     return copy
 
 
@@ -103,7 +103,8 @@ def _first_name(name, taken):
     return candidate
 
 
-def _set_weights(layer, stock):
+def set_stock_weights(layer, stock):
+    """Give stock layers, one or a pair, the weights of a factorised one."""
     *first, last = stock
     if first:
         kernels = _balanced_kernels(layer)

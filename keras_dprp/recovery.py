@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from keras_dprp.costs import NetworkCost
-from keras_dprp.ranks import layer_choices, ranks_at_loss, ranks_by_budget
-from keras_dprp.rules import Steps
+from keras_dprp.ranks import ranks_at_loss, ranks_by_budget
+from keras_dprp.rules import Steps, choices_of
 
 # The share of s² that an event may cut off, a mean over layers by their parameters. A
 # tenth leaves networks of flat spectra nearly whole.
@@ -52,16 +52,7 @@ class RecoveryRule:
 
     def ranks(self, spectra, progress=1.0):
         """A rank for each layer, by layer; arguments as in `BudgetRule`."""
-        choices = {
-            layer: layer_choices(
-                self.cost.layers[layer],
-                "parameters",
-                spectra[layer],
-                self.steps.multiple_of,
-                self.steps.min_rank,
-            )
-            for layer in self.layers
-        }
+        choices = choices_of(self, "parameters", spectra)
         if not self._has_recovered():
             return {layer: choice.ranks[-1] for layer, choice in choices.items()}
         weights = {x: self.cost.layers[x].dense("parameters") for x in self.layers}
@@ -69,8 +60,7 @@ class RecoveryRule:
         floor = FLOOR * self.cost.dense("parameters")
         if self.cost.at("parameters", ranks) >= floor:
             return ranks
-        chosen = sum(self.cost.layers[x].now("parameters") for x in self.layers)
-        fixed = self.cost.now("parameters") - chosen
+        fixed = self.cost.fixed("parameters", self.layers)
         return ranks_by_budget(choices, floor - fixed)
 
     def _has_recovered(self):

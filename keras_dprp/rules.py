@@ -19,6 +19,27 @@ class Steps:
     min_rank: int = 1
 
 
+def choices_of(rule, metric, spectra):
+    """The `Choices` of every layer that a rule may cut, by layer.
+
+    Args:
+        rule: It has the `cost` of a network, `layers` and `steps`.
+        metric: "parameters" or "macs".
+        spectra: Singular values by layer.
+    """
+    steps = rule.steps
+    return {
+        layer: layer_choices(
+            rule.cost.layers[layer],
+            metric,
+            spectra[layer],
+            steps.multiple_of,
+            steps.min_rank,
+        )
+        for layer in rule.layers
+    }
+
+
 @dataclass(frozen=True)
 class BudgetRule:
     """All layers share a budget that falls from event to event.
@@ -55,17 +76,9 @@ class BudgetRule:
         """The same for a given cost of the whole network."""
         if self.cost.now(self.metric) <= budget:
             return {layer: rank_now(layer) for layer in self.layers}
-        choices = {
-            layer: layer_choices(
-                self.cost.layers[layer],
-                self.metric,
-                spectra[layer],
-                self.steps.multiple_of,
-                self.steps.min_rank,
-            )
-            for layer in self.layers
-        }
-        return ranks_by_budget(choices, budget - self._fixed())
+        choices = choices_of(self, self.metric, spectra)
+        fixed = self.cost.fixed(self.metric, self.layers)
+        return ranks_by_budget(choices, budget - fixed)
 
     def check_reachable(self):
         """Raise a ValueError if even the smallest ranks cost more than the amount."""
@@ -109,11 +122,6 @@ class BudgetRule:
             - stay,
         }
         return "; ".join(f"{text} ({x / dense:.1%})" for text, x in parts.items() if x)
-
-    def _fixed(self):
-        """Cost of all that has no rank to choose."""
-        chosen = sum(self.cost.layers[x].now(self.metric) for x in self.layers)
-        return self.cost.now(self.metric) - chosen
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ teacher says of them becomes a part of the loss.
 """
 
 import keras
-from keras import ops
 
 from keras_dprp import arguments
 from keras_dprp.augmentation import network_behind
-from keras_dprp.copies import copy_activation_state
+from keras_dprp.fold import set_stock_weights
 from keras_dprp.graph import flatten_layers, is_graph
 from keras_dprp.layers import SVDLayer
 from keras_dprp.layers.distillation import Distillation
@@ -95,12 +94,9 @@ def dense_network(model):
         return [layer.stock_layer()] if isinstance(layer, SVDLayer) else None
 
     copy, places = rebuild(model, stock)
-    for layer, (stand_in, *_) in places.items():
+    for layer, stand_ins in places.items():
         if isinstance(layer, SVDLayer):
-            stand_in.kernel.assign(ops.convert_to_numpy(layer.kernel))
-            if layer.bias is not None:
-                stand_in.bias.assign(ops.convert_to_numpy(layer.bias))
-            copy_activation_state(layer, stand_in)
+            set_stock_weights(layer, stand_ins)
     return network_behind(copy, [x for x in copy.layers if isinstance(x, Distillation)])
 
 
