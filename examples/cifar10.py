@@ -59,6 +59,8 @@ class Settings:
     teacher_share: float = 0.5  # of the loss, that is about the teacher's answers
     weight_decay: float = WEIGHT_DECAY
     learning_rate: float = 0.1
+    # Where the rate starts anew for its own teacher's sake, as a share; 0 for never.
+    restart: float = 1.0
     # Arguments of `factorize` and `RankPruningCallback`.
     factorize: dict = dataclasses.field(default_factory=dict)
     pruning: dict = dataclasses.field(default_factory=dict)
@@ -206,9 +208,11 @@ def learning_rate(settings, steps):
     What the network is to learn from has then been trained to its end.
     """
     peak, start, epochs = settings.learning_rate, settings.start, settings.epochs
-    if settings.teacher == "self" and 0 < start < epochs:
+    if settings.teacher == "self" and 0 < start < epochs and settings.restart:
         after = (epochs - start) / start
-        return schedules.CosineDecayRestarts(peak, start * steps, t_mul=after)
+        return schedules.CosineDecayRestarts(
+            peak, start * steps, t_mul=after, m_mul=settings.restart
+        )
     return schedules.CosineDecay(peak, epochs * steps)
 
 

@@ -24,7 +24,7 @@ OUT = HERE / "out"
 NO_OTHER = (None, "", "none", "self")
 
 # Keys that `variants.py` knows.
-VARIANTS = ("rank_loss",)
+VARIANTS = ("rank_loss", "balanced")
 
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
 
