@@ -2,15 +2,13 @@
 
 import keras
 
-from keras_dprp.graph import flatten_layers, input_like, inputs_of, walk
+from keras_dprp.graph import flatten_layers, input_like, tensors_in, walk
 
 
 def network_behind(model, operations):
-    """The part of a model that is behind some of its operations.
+    """The part of a model that is behind some of its operations, or all of it.
 
-    Args:
-        model: A functional or Sequential model, which is of no other use any more.
-        operations: A list of operations of it; none of them for the whole model.
+    The model itself is of no other use any more.
     """
     seen = []
 
@@ -25,38 +23,29 @@ def network_behind(model, operations):
 
 
 def augmentation_of(model):
-    """The last random operations in front of everything that learns.
-
-    Args:
-        model: A functional or built Sequential model.
-
-    Returns:
-        A list of operations, empty if the inputs reach the network as they are.
+    """A list of the last random operations in front of everything that learns.
 
     Raises:
         ValueError: If some inputs are augmented in the model and others are not.
     """
-    # Of tensors in front of what learns: the random operations last met. Tensors are
-    # kept, as one that is forgotten gives its id to another.
-    origins: dict[int, tuple] = {}
+    # Of tensors in front of what learns: the random operations last met.
+    origins: dict[keras.KerasTensor, set] = {}
     reached: set = set()
 
     def visit(stand_in, *args, **kwargs):
         operation = stand_in.operation
         outputs = stand_in(*args, **kwargs)
-        given = [x for x in keras.tree.flatten([args, kwargs]) if hasattr(x, "shape")]
-        before = {o for x in given if id(x) in origins for o in origins[id(x)][1]}
-        known = [x for x in given if id(x) in origins]
+        given = tensors_in([args, kwargs])
+        known = [origins[x] for x in given if x in origins]
         if getattr(operation, "trainable_variables", []):
-            reached.update(o for x in known for o in origins[id(x)][1] or {None})
+            reached.update(o for each in known for o in each or {None})
         elif len(known) == len(given):
-            own = {operation} if _is_random(operation) else before
-            for x in keras.tree.flatten(outputs):
-                origins[id(x)] = (x, own)
+            own = {operation} if _is_random(operation) else set().union(*known)
+            origins.update(dict.fromkeys(tensors_in(outputs), own))
         return outputs
 
-    fresh = [input_like(x) for x in keras.tree.flatten(inputs_of(model))]
-    origins.update({id(x): (x, set()) for x in fresh})
+    fresh = [input_like(x) for x in model.inputs]
+    origins.update(dict.fromkeys(fresh, set()))
     walk(model, visit, fresh)
     if None in reached and len(reached) > 1:
         raise ValueError(

@@ -1,5 +1,6 @@
 """Copies of single layers, with all that they have learned."""
 
+import inspect
 import tempfile
 import warnings
 
@@ -34,12 +35,11 @@ def copy_state(source, target):
         if old.built and not new.built and old.get_build_config():
             new.build_from_config(old.get_build_config())
     for old, new in _sublayers(source, target):
-        if hasattr(old, "variables_of_any_shape"):
-            values = old.variables_of_any_shape().items()
+        if hasattr(old, "state_variables"):
+            values = old.state_variables().items()
             new.load_values({n: keras.ops.convert_to_numpy(v) for n, v in values})
     for old, new in zip(source.variables, target.variables, strict=True):
-        # By value: JAX donates the buffers of what it trains.
-        new.assign(keras.ops.convert_to_numpy(old))
+        copy_variable(old, new)
     for old, new in _sublayers(source, target):
         if hasattr(old, "save_assets"):
             with tempfile.TemporaryDirectory() as folder:
@@ -49,8 +49,28 @@ def copy_state(source, target):
             new.finalize_state()
 
 
+def copy_variable(source, target):
+    """Copy by value: JAX donates the buffers of what it trains."""
+    target.assign(keras.ops.convert_to_numpy(source))
+
+
+def copy_all_but_kernel(source, target):
+    """Copy the bias of a layer, and the weights of one that serves as activation."""
+    if source.bias is not None:
+        copy_variable(source.bias, target.bias)
+    if isinstance(source.activation, keras.Layer):
+        copy_state(source.activation, target.activation)
+
+
+def shared_arguments(stock_class):
+    """Names of the arguments that a stock layer and its factorised twin share."""
+    left_out = {"self", "lora_rank", "lora_alpha", "quantization_config", "kwargs"}
+    names = inspect.signature(stock_class.__init__).parameters
+    return tuple(name for name in names if name not in left_out)
+
+
 def twin_config(layer, names):
-    """Arguments that a stock layer and its factorised twin share, as live objects."""
+    """The arguments that a layer shares with its twin, as live objects."""
     config = {name: getattr(layer, name) for name in names}
     activation = config["activation"]
     if isinstance(activation, keras.Layer):
@@ -61,12 +81,6 @@ def twin_config(layer, names):
         "trainable": layer.trainable,
         "dtype": layer.dtype_policy,
     }
-
-
-def copy_activation_state(source, target):
-    """Copy the weights of a layer that serves as activation, if there is one."""
-    if isinstance(source.activation, keras.Layer):
-        copy_state(source.activation, target.activation)
 
 
 def _sublayers(source, target):

@@ -1,5 +1,6 @@
 """What a network costs at given ranks: parameters and multiply-accumulates."""
 
+import collections
 import math
 import re
 from dataclasses import dataclass, field
@@ -7,10 +8,16 @@ from dataclasses import dataclass, field
 import keras
 
 from keras_dprp.graph import flatten_layers, is_graph, layer_calls
+from keras_dprp.kernels import WITH_KERNEL
 from keras_dprp.layers import SVDLayer
 
 METRICS = ("macs", "parameters")
 UNITS = {"macs": "MACs", "parameters": "parameters"}
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
 
 
 @dataclass
@@ -24,19 +31,20 @@ class LayerCost:
     layer: SVDLayer
     input_shapes: list = field(default_factory=list)
 
-    def dense(self, metric):
-        """Cost of the dense kernel."""
-        if metric == "parameters":
-            return self.layer.matrix.dense_parameters()
-        return sum(self.layer.matrix.dense_macs(shape) for shape in self.input_shapes)
-
     def at(self, metric, rank):
         """Cost at `rank` (None: dense) of the form that `fold` chooses."""
+        matrix, shapes = self.layer.matrix, self.input_shapes
         if rank is None or not pair_is_cheaper(self.layer, rank):
-            return self.dense(metric)
+            if metric == "parameters":
+                return matrix.dense_parameters()
+            return sum(matrix.dense_macs(shape) for shape in shapes)
         if metric == "parameters":
-            return self.layer.matrix.pair_parameters(rank)
-        return sum(self.layer.matrix.pair_macs(x, rank) for x in self.input_shapes)
+            return matrix.pair_parameters(rank)
+        return sum(matrix.pair_macs(shape, rank) for shape in shapes)
+
+    def dense(self, metric):
+        """Cost of the dense kernel."""
+        return self.at(metric, None)
 
     def now(self, metric):
         """Cost in the state it has now."""
@@ -44,49 +52,40 @@ class LayerCost:
 
 
 class NetworkCost:
-    """Parameters and MACs of a whole network, factorised layers by their rank.
+    """Parameters and MACs of a whole built model, factorised layers by their rank.
 
     Parameters are all numbers that `fold` would keep, frozen ones and statistics
     included. MACs are those of convolutions and dense layers, of all that are called
     by the model or a model in it. Inside other layers, and in a subclassed model, only
     factorised layers are known, each counted once at the input it was built with.
 
-    Args:
-        model: A built model.
-
     Attributes:
         layers: Dict from a factorised layer to its `LayerCost`.
-        other_macs: Dict from another layer to the MACs of its calls.
+        other_macs: Counter of the MACs of all calls of another layer.
+        other: Dict from metric to the cost of all that is not factorised.
     """
 
     def __init__(self, model):
+        every_layer = flatten_layers(model)
         self.layers = {
             layer: LayerCost(layer)
-            for layer in flatten_layers(model)
+            for layer in every_layer
             if isinstance(layer, SVDLayer) and layer.built
         }
-        self.other_macs: dict[keras.Layer, int] = {}
+        self.other_macs: collections.Counter = collections.Counter()
         for call in layer_calls(model) if is_graph(model) else ():
             if call.layer in self.layers:
                 self.layers[call.layer].input_shapes.append(call.input_shape)
-            elif stock_macs(call):
-                earlier = self.other_macs.get(call.layer, 0)
-                self.other_macs[call.layer] = earlier + stock_macs(call)
+            elif macs := _stock_macs(call):
+                self.other_macs[call.layer] += macs
         for cost in self.layers.values():
             cost.input_shapes = cost.input_shapes or [cost.layer.built_input_shape]
+        # A layer in several places counts once.
+        lasting = {id(v): v for each in every_layer for v in lasting_variables(each)}
         self.other = {
-            "parameters": self._other_parameters(model),
+            "parameters": sum(math.prod(v.shape) for v in lasting.values()),
             "macs": sum(self.other_macs.values()),
         }
-
-    def _other_parameters(self, model):
-        # A layer in several places counts once.
-        variables = {
-            id(variable): variable
-            for layer in flatten_layers(model)
-            for variable in lasting_variables(layer)
-        }
-        return sum(math.prod(variable.shape) for variable in variables.values())
 
     def dense(self, metric):
         """Cost of the network with every kernel dense."""
@@ -103,18 +102,10 @@ class NetworkCost:
         """Cost at the ranks the layers have now."""
         return self.at(metric, {})
 
-    def fixed(self, metric, layers):
-        """Cost now of all but these factorised layers, which have ranks to choose."""
-        return self.now(metric) - sum(self.layers[x].now(metric) for x in layers)
-
-    def kept(self, metric):
-        """Share of the dense network's cost that is kept now."""
-        dense = self.dense(metric)
-        return self.now(metric) / dense if dense else 1.0
-
-    def kept_shares(self):
-        """The shares kept of every metric, by the names that logs have for them."""
-        return {f"{metric}_kept": self.kept(metric) for metric in METRICS}
+    def kept_shares(self, ranks=None):
+        """Shares kept of the dense network, now or at other ranks, named as in logs."""
+        kept = {metric: self.at(metric, ranks or {}) for metric in METRICS}
+        return {f"{metric}_kept": n / self.dense(metric) for metric, n in kept.items()}
 
 
 def rank_now(layer):
@@ -129,63 +120,34 @@ def pair_is_cheaper(layer, rank):
 
 def lasting_variables(layer):
     """The variables of a layer itself that `fold` keeps, the kernel's state aside."""
-    own = [v for v in layer.variables if not _inside(v, layer)]
     if isinstance(layer, SVDLayer):
         return [] if layer.bias is None else [layer.bias]
-    if hasattr(layer, "variables_of_any_shape"):
+    if hasattr(layer, "state_variables"):
         return []  # What a teacher remembers.
+    inside = {id(v) for each in flatten_layers(layer) for v in each.variables}
+    own = [v for v in layer.variables if id(v) not in inside]
     return [v for v in own if keras.backend.is_float_dtype(v.dtype)]
 
 
-def _inside(variable, layer):
-    """Whether a layer within this one has the variable."""
-    return any(v is variable for each in flatten_layers(layer) for v in each.variables)
-
-
-def stock_macs(call):
+def _stock_macs(call):
     """MACs of one call of a stock convolution or dense layer; 0 for other layers."""
-    layer, shape, outputs = call.layer, call.input_shape, call.output_shape
+    layer, inputs, outputs = call.layer, call.input_shape, call.output_shape
+    if not isinstance(layer, WITH_KERNEL):
+        return 0
     if isinstance(layer, keras.layers.Dense):
-        return math.prod(outputs[1:]) * shape[-1]
+        return math.prod(outputs[1:]) * inputs[-1]
     if isinstance(layer, keras.layers.EinsumDense):
-        return math.prod(outputs[1:]) * _contracted(layer)
-    if isinstance(layer, _SEPARABLE):
-        axis = _channel_axis(layer)
-        spatial = math.prod(outputs[1:]) // outputs[axis]
-        depthwise = math.prod(layer.depthwise_kernel.shape)
-        return spatial * (depthwise + math.prod(layer.pointwise_kernel.shape))
-    if isinstance(layer, _TRANSPOSED):
-        axis = _channel_axis(layer)
-        spatial = math.prod(shape[1:]) // shape[axis]
-        return spatial * math.prod(layer.kernel.shape)
-    if isinstance(layer, _CONVOLUTIONS):
-        axis = _channel_axis(layer)
-        spatial = math.prod(outputs[1:]) // outputs[axis]
-        return spatial * math.prod(layer.kernel.shape)
-    return 0
-
-
-_CONVOLUTIONS = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-)
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-_TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-)
-
-
-def _contracted(layer):
-    """How many products of an EinsumDense are summed up to one output."""
-    _, kernel, outputs = re.split(",|->", layer.equation)
-    sizes = dict(zip(kernel, layer.kernel.shape, strict=True))
-    return math.prod(size for axis, size in sizes.items() if axis not in outputs)
-
-
-def _channel_axis(layer):
-    return 1 if layer.data_format == "channels_first" else -1
+        _, kernel, result = re.split(",|->", layer.equation)
+        sizes = zip(kernel, layer.kernel.shape, strict=True)
+        summed = [size for axis, size in sizes if axis not in result]
+        return math.prod([*outputs[1:], *summed])
+    kernels = (
+        [layer.depthwise_kernel, layer.pointwise_kernel]
+        if hasattr(layer, "pointwise_kernel")
+        else [layer.kernel]
+    )
+    # Each number in a kernel is used once at every position.
+    shape = inputs if isinstance(layer, _TRANSPOSED) else outputs
+    channels = shape[1 if layer.data_format == "channels_first" else -1]
+    positions = math.prod(shape[1:]) // channels
+    return positions * sum(math.prod(kernel.shape) for kernel in kernels)

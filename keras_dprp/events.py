@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_dprp import arguments
-from keras_dprp.costs import NetworkCost
+from keras_dprp.costs import METRICS, NetworkCost
 from keras_dprp.graph import check_is_model, flatten_layers
 from keras_dprp.layers import SVDLayer
 from keras_dprp.live import changes, models, optimizers
-from keras_dprp.rules import BudgetRule, Steps, ThresholdRule
+from keras_dprp.rules import make_rule
+from keras_dprp.size import Size
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,10 @@ def plan(
     Example:
     >>> print(keras_dprp.plan(keras_dprp.factorize(model), target=0.3))
     """
-    cost, rule, decompositions = _prepared(
-        model, target, budget, metric, threshold, multiple_of, min_rank
-    )
-    ranks = rule.ranks({layer: x.s for layer, x in decompositions.items()})
-    return _plan_of(cost, ranks)
+    return _find(model, target, budget, metric, threshold, multiple_of, min_rank)[0]
 
 
-def prune(
+def prune(  # noqa: D417
     model,
     target=None,
     budget=None,
@@ -93,14 +89,7 @@ def prune(
     `tf.function` or `jax.jit` before must be made anew: they hold the old variables.
 
     Args:
-        model: A built model as `factorize` gives it. One of `target`, `budget` and
-            `threshold` says how small it is to be.
-        target: None, or the share of `metric` to keep, in (0, 1].
-        budget: None, or the same as an amount.
-        metric: "macs" or "parameters".
-        threshold: None, or the largest share of s² to cut off a layer.
-        multiple_of: Int. Ranks are multiples of it.
-        min_rank: Int. No rank falls below it.
+        model, target, budget, metric, threshold, multiple_of, min_rank: As for `plan`.
 
     Returns:
         The `Plan` that was carried out.
@@ -115,27 +104,25 @@ def prune(
     >>> keras_dprp.prune(model, target=0.3).macs_kept
     0.2996
     """
-    cost, rule, decompositions = _prepared(
+    found, event = _find(
         model, target, budget, metric, threshold, multiple_of, min_rank
     )
+    models.adopt(model)
     optimizers.check_slots(model)
-    ranks = rule.ranks({layer: x.s for layer, x in decompositions.items()})
-    cut(decompositions, ranks)
-    return _plan_of(cost, ranks)
+    event.carry_out()
+    return found
 
 
 def layers_to_prune(model, who):
-    """The factorised layers of a model that training can change.
+    """The factorised layers that training can change; a ValueError without any.
 
-    Args:
-        model: A `keras.Model`.
-        who: Str, which function needs them, for the message.
-
-    Raises:
-        ValueError: If there are none, or they are not built.
+    `who` needs them, says the message.
     """
-    layers = [layer for layer in flatten_layers(model) if isinstance(layer, SVDLayer)]
-    layers = [layer for layer in layers if layer.trainable]
+    layers = [
+        layer
+        for layer in flatten_layers(model)
+        if isinstance(layer, SVDLayer) and layer.trainable
+    ]
     if not layers:
         raise ValueError(
             f"{who} needs a model with trainable factorised layers: call "
@@ -152,74 +139,52 @@ def layers_to_prune(model, who):
     return layers
 
 
-def make_rule(cost, layers, target, budget, metric, threshold, steps):
-    """The rule that arguments ask for; None if they leave it to the training."""
-    if target is not None:
-        return BudgetRule(cost, layers, metric, target * cost.dense(metric), steps)
-    if budget is not None:
-        return BudgetRule(cost, layers, metric, budget, steps)
-    return None if threshold is None else ThresholdRule(layers, threshold, steps)
+class Event:
+    """The ranks a `Rule` asks for, with kernels as they are now; None stays dense.
 
-
-def decompositions_of(layers):
-    """The exact SVD of every layer's kernel, by layer.
-
-    Raises:
-        ValueError: If a kernel holds NaN or infinity.
+    A kernel that holds NaN or infinity is a ValueError.
     """
-    result = {}
-    for layer in layers:
-        for model in models.holders(layer):
-            models.newest_values(model)
-        try:
-            result[layer] = layer.decompose()
-        except np.linalg.LinAlgError as error:
-            raise ValueError(
-                f"The weights of layer '{layer.name}' must be finite. Received: NaN or "
-                "infinity; the training has diverged, lower the learning rate"
-            ) from error
-    return result
+
+    def __init__(self, rule, progress=1.0):
+        self._decompositions = {layer: _decompose(layer) for layer in rule.layers}
+        spectra = {layer: each.s for layer, each in self._decompositions.items()}
+        self.ranks = rule.ranks(spectra, progress)
+
+    def carry_out(self):
+        """Give the layers the first singular values of their kernels."""
+        new = {}
+        for layer, rank in self.ranks.items():
+            if rank is None and layer.terms:
+                rank = layer.rank  # Penalties are for factors.
+            if rank is not None:
+                new[layer] = layer.change_to(self._decompositions[layer].at_rank(rank))
+        changes.apply(new)
 
 
-def cut(decompositions, ranks):
-    """Give layers the first singular values of their kernels.
-
-    Args:
-        decompositions: The decomposition of each layer's kernel, by layer.
-        ranks: Ranks by layer. One of None stays dense; but a layer with penalties is
-            factorised at full rank, since these are for factors.
-    """
-    new = {}
-    for layer, decomposition in decompositions.items():
-        rank = ranks[layer]
-        if rank is None and layer.terms:
-            rank = layer.rank
-        if rank is not None:
-            new[layer] = layer.change_to(decomposition.at_rank(rank))
-    changes.apply(new)
+def _decompose(layer):
+    for model in models.holders(layer):
+        models.newest_values(model)
+    try:
+        return layer.decompose()
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            f"The weights of layer '{layer.name}' must be finite. Received: NaN or "
+            "infinity; the training has diverged, lower the learning rate"
+        ) from error
 
 
-def _prepared(model, target, budget, metric, threshold, multiple_of, min_rank):
-
+def _find(model, *size_arguments):
+    """The `Plan` for a model, and the `Event` that carries it out."""
     check_is_model(model)
-    arguments.check_size(target, budget, metric, threshold)
-    arguments.check_steps(multiple_of, min_rank)
-    if target is None and budget is None and threshold is None:
+    size = Size(*size_arguments)
+    if not size.given:
         raise ValueError(
             "One of `target`, `budget` and `threshold` must say how small the network "
             "is to be. Received: none of them"
         )
     layers = layers_to_prune(model, "Pruning")
-    cost, steps = NetworkCost(model), Steps(multiple_of, min_rank)
-    rule = make_rule(cost, layers, target, budget, metric, threshold, steps)
-    rule.check_reachable()
-    return cost, rule, decompositions_of(layers)
-
-
-def _plan_of(cost, ranks):
-    numbers = {metric: cost.at(metric, ranks) for metric in ("parameters", "macs")}
-    shares = {
-        f"{m}_kept": n / cost.dense(m) for m, n in numbers.items() if cost.dense(m)
-    }
-    paths = {layer.path: rank for layer, rank in ranks.items()}
-    return Plan(paths, **numbers, **shares)
+    cost = NetworkCost(model)
+    event = Event(make_rule(size, cost, layers))
+    paths = {layer.path: rank for layer, rank in event.ranks.items()}
+    costs = {metric: cost.at(metric, event.ranks) for metric in METRICS}
+    return Plan(paths, **costs, **cost.kept_shares(event.ranks)), event

@@ -7,16 +7,9 @@ import numpy as np
 from keras import ops
 
 from keras_dprp import penalties, teachers
-from keras_dprp.augmentation import augmentation_of, network_behind
-from keras_dprp.copies import copy_activation_state, twin_config
-from keras_dprp.fold import fold
-from keras_dprp.graph import (
-    check_is_model,
-    flatten_layers,
-    graph_layers,
-    inputs_of,
-    outputs_of,
-)
+from keras_dprp.augmentation import augmentation_of
+from keras_dprp.copies import copy_all_but_kernel, twin_config
+from keras_dprp.graph import flatten_layers, graph_layers
 from keras_dprp.kernels import (
     TWINS,
     WITH_KERNEL,
@@ -25,12 +18,15 @@ from keras_dprp.kernels import (
     output_layers,
     reason_left,
 )
-from keras_dprp.layers.distillation import Distillation
-from keras_dprp.layers.kernel_matrix import MODES
-from keras_dprp.layers.mode import cheapest_mode
-from keras_dprp.layers.rank import check_rank
+from keras_dprp.layers.initial_state import check_rank
+from keras_dprp.layers.kernel_matrix import cheapest, check_mode
 from keras_dprp.live import models
-from keras_dprp.rebuild import can_rebuild, rebuild
+from keras_dprp.rebuild import check_can_rebuild, rebuild
+
+_INSTEAD = (
+    "Write it with the functional API, or use keras_dprp.SVDConv2D and "
+    "keras_dprp.SVDDense in its constructor. "
+)
 
 
 def factorize(
@@ -82,8 +78,8 @@ def factorize(
         [Convolutional Neural Network Compression via Dynamic Parameter Rank
         Pruning](https://arxiv.org/abs/2401.08014)
     """
-    _check_model(model)
-    _check_mode(mode)
+    check_can_rebuild(model, instead=_INSTEAD)
+    check_mode(mode)
     rank = check_rank(rank)
     teacher = teachers.get(teacher)
     arguments = {
@@ -92,56 +88,18 @@ def factorize(
     }
     replaced = _layers_to_replace(model, filters, mode)
     augmentation = augmentation_of(model) if teacher else []
-    observer = _observer(model, teacher, augmentation) if teacher else None
+    observer = teachers.observer(teacher, model, augmentation) if teacher else None
 
     def replace(layer):
-        if layer not in replaced:
-            return None
-        return [_twin(layer, rank, mode, arguments)]
+        return [_twin(layer, rank, mode, arguments)] if layer in replaced else None
 
     copy, places = rebuild(model, replace, observer=observer, observed=augmentation)
     for layer in replaced:
-        _copy_rest(layer, places[layer][0])
+        [twin] = places[layer]
+        twin.kernel_initializer = layer.kernel_initializer
+        copy_all_but_kernel(layer, twin)
     models.adopt(copy)
     return copy
-
-
-def _observer(model, teacher, augmentation):
-    """The layer that shows a teacher what the network sees."""
-    layer = Distillation(
-        teacher.model == teachers.SELF, teacher.share, teacher.temperature
-    )
-    if layer.own:
-        return layer
-    network = fold(teacher.model)
-    own_augmentation = augmentation_of(network)
-    if augmentation and not own_augmentation:
-        raise ValueError(
-            "A teacher must take what the network sees behind its augmentation. "
-            f"Received: teacher '{network.name}' without augmentation layers, and "
-            f"model '{model.name}' with {[each.name for each in augmentation]}. Give "
-            "both the same, or move them into the data pipeline"
-        )
-    seen = network_behind(network, own_augmentation if augmentation else [])
-    shown = [each.output for each in augmentation] or inputs_of(model)
-    _check_same_shapes("inputs", shown, seen.inputs, network)
-    _check_same_shapes("outputs", outputs_of(model), outputs_of(seen), network)
-    layer.build(None)
-    layer.learn_from(seen)
-    return layer
-
-
-def _check_same_shapes(what, expected, received, teacher):
-    expected, received = (
-        [tuple(tensor.shape) for tensor in keras.tree.flatten(tensors)]
-        for tensors in (expected, received)
-    )
-    if expected != received:
-        raise ValueError(
-            f"A teacher must have {what} of shapes {expected}, as what it teaches has "
-            f"them behind its augmentation. Received: teacher '{teacher.name}' with "
-            f"{what} of shapes {received}"
-        )
 
 
 def _layers_to_replace(model, filters, mode):
@@ -171,8 +129,10 @@ def _layers_to_replace(model, filters, mode):
 
 def _twin(layer, rank, mode, arguments):
     """The factorised layer of a stock layer, which its build will fill with weights."""
-    kernel = ops.convert_to_numpy(ops.cast(layer.kernel, "float32"))
-    matrix = cheapest_mode(cheaper_matrices(layer, mode), input_shape_of(layer), kernel)
+    # A copy: JAX takes the memory of what it trains, and both models may be.
+    kernel = np.array(ops.convert_to_numpy(layer.kernel))
+    shape = input_shape_of(layer)
+    matrix = cheapest(cheaper_matrices(layer, mode), shape, kernel.astype("float32"))
     if isinstance(layer, keras.layers.Conv2D):
         arguments = {**arguments, "mode": matrix.mode}
     if isinstance(rank, int):
@@ -180,43 +140,8 @@ def _twin(layer, rank, mode, arguments):
     twin_class = TWINS[type(layer)]
     config = twin_config(layer, twin_class.stock_arguments)
     twin = twin_class(**config, **arguments, rank=rank)
-    # A copy: JAX takes the memory of what it trains, and both models may be.
-    kernel = np.array(ops.convert_to_numpy(layer.kernel))
     twin.kernel_initializer = lambda shape, dtype: ops.convert_to_tensor(kernel, dtype)
     return twin
-
-
-def _copy_rest(layer, twin):
-    twin.kernel_initializer = layer.kernel_initializer
-    if twin.bias is not None:
-        twin.bias.assign(ops.convert_to_numpy(layer.bias))
-    copy_activation_state(layer, twin)
-
-
-def _check_model(model):
-    check_is_model(model)
-    if can_rebuild(model):
-        return
-    if isinstance(model, keras.Sequential) and not model.built:
-        raise ValueError(
-            "`model` must be built, so that its weights exist. Give it a keras.Input, "
-            "or call it on a batch of data first. "
-            f"Received: unbuilt model '{model.name}'"
-        )
-    raise ValueError(
-        "`model` must be a functional or Sequential model: the layers inside a "
-        "subclassed one cannot be replaced from outside, nor can a constructor of its "
-        "own be called. Write it with the functional API, or use keras_dprp.SVDConv2D "
-        "and keras_dprp.SVDDense in its constructor. "
-        f"Received: '{model.name}' (of type {type(model).__name__})"
-    )
-
-
-def _check_mode(mode):
-    if mode not in (*MODES, "auto"):
-        raise ValueError(
-            f"`mode` must be 'spatial', 'channel' or 'auto'. Received: mode={mode!r}"
-        )
 
 
 def _matcher(filters):
@@ -233,15 +158,12 @@ def _matcher(filters):
             "`filters` must be None, a regex, a list of them, or a callable on a "
             f"layer. Received: filters={filters!r}"
         )
-    compiled = [_compile(pattern) for pattern in patterns]
-    return lambda layer: any(pattern.search(layer.name) for pattern in compiled)
-
-
-def _compile(pattern):
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(
-            f"`filters` must be valid regular expressions ({error}). "
-            f"Received: filters={pattern!r}"
-        ) from error
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(
+                f"`filters` must be valid regular expressions ({error}). "
+                f"Received: filters={pattern!r}"
+            ) from error
+    return lambda layer: any(re.search(pattern, layer.name) for pattern in patterns)

@@ -3,12 +3,12 @@
 import numpy as np
 from keras import ops
 
-from keras_dprp.copies import copy_activation_state, twin_config
+from keras_dprp.copies import copy_all_but_kernel, copy_variable, twin_config
 from keras_dprp.costs import pair_is_cheaper
-from keras_dprp.graph import check_is_model, flatten_layers, graph_layers
+from keras_dprp.graph import flatten_layers, graph_layers
 from keras_dprp.layers import SVDConv2D, SVDLayer
 from keras_dprp.layers.distillation import Distillation
-from keras_dprp.rebuild import can_rebuild, rebuild
+from keras_dprp.rebuild import check_can_rebuild, rebuild
 
 
 def fold(model):
@@ -35,24 +35,8 @@ def fold(model):
     >>> plain = keras_dprp.fold(model)
     >>> plain.save("model.keras")
     """
-    check_is_model(model)
-    if not can_rebuild(model):
-        raise ValueError(
-            "`model` must be a built functional or Sequential model: the layers "
-            "inside a subclassed one cannot be replaced from outside. "
-            f"Received: '{model.name}' (of type {type(model).__name__}, "
-            f"built={model.built})"
-        )
+    check_can_rebuild(model)
     layers = [each for each in flatten_layers(model) if isinstance(each, SVDLayer)]
-    _check_in_graph(model, layers)
-    taken = {layer.name for layer in flatten_layers(model)}
-    copy, places = rebuild(model, lambda layer: _stock_layers(layer, taken))
-    for layer in layers:
-        set_stock_weights(layer, places[layer])
-    return copy
-
-
-def _check_in_graph(model, layers):
     in_graph = set(graph_layers(model))
     hidden = [layer.name for layer in layers if layer not in in_graph]
     if hidden:
@@ -60,6 +44,11 @@ def _check_in_graph(model, layers):
             "Factorised layers inside another layer cannot be replaced from outside. "
             f"Received: model '{model.name}' with {hidden} inside another layer"
         )
+    taken = {layer.name for layer in flatten_layers(model)}
+    copy, places = rebuild(model, lambda layer: _stock_layers(layer, taken))
+    for layer in layers:
+        set_stock_weights(layer, places[layer])
+    return copy
 
 
 def _stock_layers(layer, taken):
@@ -69,18 +58,20 @@ def _stock_layers(layer, taken):
         return None
     if layer.is_dense or not pair_is_cheaper(layer, layer.rank):
         return [layer.stock_layer()]
-    return _pair(layer, _first_name(layer.name, taken))
+    first_name = f"{layer.name}_first"
+    while first_name in taken:
+        first_name += "_"
+    taken.add(first_name)
+    return _pair(layer, first_name)
 
 
 def _pair(layer, first_name):
     """Two stock layers, not yet built, bias and activation in the second."""
     last = twin_config(layer, layer.stock_arguments)
-    first = {
-        "name": first_name,
-        "use_bias": False,
-        "dtype": layer.dtype_policy,
-        "trainable": layer.trainable,
-    }
+    # Neither is meant for one half of the product.
+    del last["kernel_regularizer"], last["kernel_initializer"]
+    first = {key: last[key] for key in ("dtype", "trainable")}
+    first |= {"name": first_name, "use_bias": False}
     if isinstance(layer, SVDConv2D):
         sizes = layer.matrix.kernel_sizes()
         for half, size, steps in zip(
@@ -90,31 +81,15 @@ def _pair(layer, first_name):
         first |= {"filters": layer.groups * layer.rank, "groups": layer.groups}
     else:
         first["units"] = layer.rank
-    # Neither is meant for one half of the product.
-    del last["kernel_regularizer"], last["kernel_initializer"]
     return [layer.stock_class(**first), layer.stock_class(**last)]
-
-
-def _first_name(name, taken):
-    candidate = f"{name}_first"
-    while candidate in taken:
-        candidate += "_"
-    taken.add(candidate)
-    return candidate
 
 
 def set_stock_weights(layer, stock):
     """Give stock layers, one or a pair, the weights of a factorised one."""
-    *first, last = stock
-    if first:
-        kernels = _balanced_kernels(layer)
-        first[0].kernel.assign(kernels[0])
-        last.kernel.assign(kernels[1])
-    else:
-        last.kernel.assign(ops.convert_to_numpy(layer.kernel))
-    if layer.bias is not None:
-        last.bias.assign(ops.convert_to_numpy(layer.bias))
-    copy_activation_state(layer, last)
+    kernels = [layer.kernel] if len(stock) == 1 else _balanced_kernels(layer)
+    for each, kernel in zip(stock, kernels, strict=True):
+        copy_variable(kernel, each.kernel)
+    copy_all_but_kernel(layer, stock[-1])
 
 
 def _balanced_kernels(layer):
@@ -127,8 +102,7 @@ def _balanced_kernels(layer):
     (U, U_norm), (V, V_norm) = _unit_columns(U), _unit_columns(V)
     s = s[..., None, :] * U_norm * V_norm
     root = np.sqrt(np.abs(s))
-    kernels = layer.matrix.pair_kernels(U * np.sign(s) * root, V * root)
-    return [ops.convert_to_numpy(kernel) for kernel in kernels]
+    return layer.matrix.pair_kernels(U * np.sign(s) * root, V * root)
 
 
 def _unit_columns(basis):

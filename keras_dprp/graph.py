@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_dprp.live.models import flatten_layers
-
-__all__ = ["flatten_layers", "graph_layers", "layer_calls", "walk"]
+from keras_dprp.live.models import flatten_layers as flatten_layers
 
 # Sizes a model leaves open (its batch aside) count as an ImageNet image's.
 UNKNOWN_SIZE = 224
@@ -47,6 +45,15 @@ def check_is_model(model):
         )
 
 
+def check_is_built(model):
+    """Raise a ValueError unless a Keras model is built."""
+    if not model.built:
+        raise ValueError(
+            "`model` must be built: give it a keras.Input, or call it on a batch of "
+            f"data first. Received: unbuilt model '{model.name}'"
+        )
+
+
 def is_graph(model):
     """Whether the layers and their order are known (functional, built Sequential)."""
     if overrides(model, "call"):
@@ -59,27 +66,22 @@ def is_graph(model):
 def overrides(model, *methods):
     """Whether a class of the user's own defines one of Keras's methods anew.
 
-    Args:
-        model: Any object.
-        methods: Names; by default of all that would change what a model computes.
+    By default one of all that would change what a model computes.
     """
     own = [c for c in type(model).__mro__ if not c.__module__.startswith("keras.")]
     return any(name in vars(c) for c in own for name in methods or _BEHAVIOUR)
 
 
 def graph_layers(model):
-    """Every layer that a model calls, each once, nested models opened.
+    """Every layer that a functional or built model calls, each once.
 
-    Layers inside other layers (wrappers, subclassed models) are not among them.
-
-    Args:
-        model: A functional or a built Sequential model.
+    Nested models are opened; layers inside other layers (wrappers, subclassed models)
+    are not among them.
     """
     layers: dict[keras.Layer, None] = {}
     for layer in model.layers:
-        layers.update(
-            dict.fromkeys(graph_layers(layer) if is_graph(layer) else [layer])
-        )
+        opened = graph_layers(layer) if is_graph(layer) else [layer]
+        layers.update(dict.fromkeys(opened))
     return list(layers)
 
 
@@ -98,9 +100,14 @@ def first_argument(args, kwargs):
     return args[0] if args else kwargs["inputs"]
 
 
-def input_like(tensor):
+def tensors_in(nested):
+    """The symbolic tensors in nested arguments or outputs, in order."""
+    return [x for x in keras.tree.flatten(nested) if isinstance(x, keras.KerasTensor)]
+
+
+def input_like(tensor, name=None):
     """A fresh input of the shape and dtype of a tensor."""
-    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
 
 
 def walk(model, visit, inputs=None):
@@ -117,7 +124,7 @@ def walk(model, visit, inputs=None):
         The inputs, flat, and the outputs, nested as the model gives them.
     """
     if inputs is None:
-        inputs = [input_like(tensor) for tensor in keras.tree.flatten(inputs_of(model))]
+        inputs = [input_like(tensor) for tensor in model.inputs]
     # A Sequential model is the same graph, but Keras takes no `call_function` for it.
     graph = keras.Model(inputs_of(model), outputs_of(model), name=model.name)
     copy = keras.models.clone_model(
@@ -130,32 +137,26 @@ def walk(model, visit, inputs=None):
 
 
 def layer_calls(model):
-    """Every call of every layer in one forward pass, nested models opened.
+    """A `Call` for every call of every layer in one forward pass, in order.
 
-    Args:
-        model: A functional or a built Sequential model.
-
-    Returns:
-        A list of `Call` in the order of the forward pass.
+    Nested models are opened.
     """
-    calls: list[Call] = []
-    tensors = keras.tree.flatten(inputs_of(model))
     try:
-        _note_calls(model, tensors, calls, UNKNOWN_SIZE)
+        return _calls(model, model.inputs, UNKNOWN_SIZE)
     except ValueError:
         # Branches of a fixed size may not go together with one that was filled in.
-        calls.clear()
-        _note_calls(model, tensors, calls, None)
-    return calls
+        return _calls(model, model.inputs, None)
 
 
-def _note_calls(model, tensors, calls, open_size):
+def _calls(model, tensors, open_size):
+    calls: list[Call] = []
+
     def visit(stand_in, *args, **kwargs):
         layer = stand_in.operation
         outputs = stand_in(*args, **kwargs)
         if is_graph(layer):
-            inner = keras.tree.flatten(first_argument(args, kwargs))
-            _note_calls(layer, inner, calls, open_size)
+            inner = tensors_in(first_argument(args, kwargs))
+            calls.extend(_calls(layer, inner, open_size))
         elif isinstance(layer, keras.Layer):
             calls.append(Call(layer, _shape([args, kwargs]), _shape(outputs)))
         return outputs
@@ -165,6 +166,7 @@ def _note_calls(model, tensors, calls, open_size):
         for x in tensors
     ]
     walk(model, visit, inputs)
+    return calls
 
 
 def has_plain_constructor(model):
@@ -178,11 +180,8 @@ def has_plain_constructor(model):
 
 
 def _shape(tensors):
-    shapes = [
-        _filled(t.shape, UNKNOWN_SIZE)
-        for t in keras.tree.flatten(tensors)
-        if hasattr(t, "shape")
-    ]
+    flat = [x for x in keras.tree.flatten(tensors) if hasattr(x, "shape")]
+    shapes = [_filled(x.shape, UNKNOWN_SIZE) for x in flat]
     return shapes[0] if len(shapes) == 1 else shapes
 
 

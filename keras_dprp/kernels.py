@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dprp.graph import graph_layers, inputs_of, is_graph, walk
+from keras_dprp.graph import graph_layers, is_graph, tensors_in, walk
 from keras_dprp.layers import SVDConv2D, SVDDense, SVDLayer
 from keras_dprp.layers.kernel_matrix import MODES, Conv2DMatrix, KernelMatrix
 
@@ -49,14 +49,9 @@ def reason_left(layer, mode="spatial"):
 
 
 def cheaper_matrices(layer, mode):
-    """The ways, of those a mode allows, to read a kernel so that rank 1 saves MACs.
+    """A `KernelMatrix` for every way a mode allows in which rank 1 saves MACs.
 
-    Args:
-        layer: A built stock layer that has a factorised twin.
-        mode: "spatial", "channel" or "auto".
-
-    Returns:
-        A list of `KernelMatrix`.
+    The layer is a built stock one that has a factorised twin.
     """
     shape = input_shape_of(layer)
     if isinstance(layer, keras.layers.Conv2D):
@@ -73,15 +68,14 @@ def input_shape_of(layer):
 
 
 def output_layers(model):
-    """The layers with a kernel that give the model's outputs.
+    """The layers with a kernel that give the outputs of a functional or built model.
 
     Nothing with a kernel comes after them: what they lose, no other layer makes good.
-
-    Args:
-        model: A functional or built Sequential model.
     """
-    # By tensor; tensors are kept, as one that is forgotten gives its id to another.
-    behind: dict[int, tuple] = {}
+    behind: dict[keras.KerasTensor, set] = {}
+
+    def layers_behind(tensors):
+        return set().union(*(behind.get(x, ()) for x in tensors_in(tensors)))
 
     def visit(stand_in, *args, **kwargs):
         operation = stand_in.operation
@@ -91,19 +85,10 @@ def output_layers(model):
         elif is_graph(operation):
             layers = set(output_layers(operation))
         else:
-            given = keras.tree.flatten([args, kwargs])
-            layers = set().union(*(behind.get(id(x), (x, ()))[1] for x in given))
-        for x in keras.tree.flatten(outputs):
-            behind[id(x)] = (x, layers)
+            layers = layers_behind([args, kwargs])
+        behind.update(dict.fromkeys(tensors_in(outputs), layers))
         return outputs
 
-    inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype) for x in _flat(model)]
-    _, outputs = walk(model, visit, inputs)
-    found = set().union(
-        *(behind.get(id(x), (x, ()))[1] for x in keras.tree.flatten(outputs))
-    )
+    _, outputs = walk(model, visit)
+    found = layers_behind(outputs)
     return [layer for layer in graph_layers(model) if layer in found]
-
-
-def _flat(model):
-    return keras.tree.flatten(inputs_of(model))

@@ -4,10 +4,10 @@ The seed of these terms is the training objective of DPRP; its equations are
 reconstructed, so every term is a small object of its own that can be replaced.
 """
 
-import numbers
-
 import keras
 from keras import ops
+
+from keras_dprp import arguments
 
 _EPSILON = 1e-7
 
@@ -23,8 +23,7 @@ class Penalty:
     pruning rule would keep in the end.
 
     Args:
-        weight: Float >= 0. What the term is multiplied by. Each layer starts from it
-            and holds the current value in its variable `penalty_weights`.
+        weight: Float >= 0. What the term is multiplied by.
 
     Raises:
         TypeError: If `weight` is no number.
@@ -41,13 +40,7 @@ class Penalty:
 
     def __init__(self, weight=None):
         weight = self.default_weight if weight is None else weight
-        _check_number(weight, "weight")
-        if not 0 <= weight < float("inf"):
-            raise ValueError(
-                "`weight` of a penalty must be a finite number >= 0. "
-                f"Received: weight={weight}"
-            )
-        self.weight = float(weight)
+        self.weight = _finite(weight, "weight")
 
     def __call__(self, U, s, V, kept_rank):
         raise NotImplementedError
@@ -138,12 +131,7 @@ class Funnel(Penalty):
 
     def __init__(self, weight=None, a=0.1):
         super().__init__(weight)
-        _check_number(a, "a")
-        if not 0 < a < float("inf"):
-            raise ValueError(
-                f"`a` of Funnel must be a finite number > 0. Received: a={a}"
-            )
-        self.a = float(a)
+        self.a = _finite(a, "a", zero=False)
 
     def __call__(self, U, s, V, kept_rank):
         largest = ops.max(ops.abs(s), axis=-1, keepdims=True)
@@ -165,9 +153,7 @@ def get(identifier, known, argument):
     if identifier is None:
         return []
     if isinstance(identifier, (list, tuple)):
-        return [
-            penalty for each in identifier for penalty in get(each, known, argument)
-        ]
+        return [x for each in identifier for x in get(each, known, argument)]
     if isinstance(identifier, dict):
         identifier = keras.saving.deserialize_keras_object(identifier)
     if isinstance(identifier, Penalty):
@@ -180,12 +166,15 @@ def get(identifier, known, argument):
     )
 
 
-def _check_number(value, name):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(
-            f"`{name}` of a penalty must be a number. "
-            f"Received: {name}={value!r} (of type {type(value).__name__})"
+def _finite(value, name, zero=True):
+    """The value as a float, checked."""
+    arguments.number(value, name)
+    if not 0 <= value < float("inf") or (value == 0 and not zero):
+        raise ValueError(
+            f"`{name}` of a penalty must be a finite number {'>=' if zero else '>'} 0. "
+            f"Received: {name}={value}"
         )
+    return float(value)
 
 
 def _gram_error(factor):

@@ -1,19 +1,20 @@
 """The callback that makes ranks fall in one `fit`."""
 
+import contextlib
+import copy
 import warnings
 
 import keras
 import numpy as np
 
-from keras_dprp import arguments, events, teachers
+from keras_dprp import teachers
+from keras_dprp.arguments import whole_number
 from keras_dprp.costs import UNITS, NetworkCost
+from keras_dprp.events import Event, layers_to_prune
 from keras_dprp.live import models, optimizers
-from keras_dprp.recovery import RecoveryRule
-from keras_dprp.rules import BudgetRule, Steps
+from keras_dprp.rules import make_rule
 from keras_dprp.schedule import plan_events
-
-# How many events, by what says how small the network is to be.
-EVENTS = {"target": 1, "threshold": 6, "recovery": 3}
+from keras_dprp.size import Size
 
 
 class RankPruningCallback(keras.callbacks.Callback):
@@ -23,6 +24,10 @@ class RankPruningCallback(keras.callbacks.Callback):
     is taken, ranks are chosen, and variables and optimizer slots get their new shapes;
     training goes on where it was. Penalties, if the layers have any, act from the first
     event to the last.
+
+    With none of `target`, `budget` and `threshold` the callback finds the size by
+    itself: at most half of the parameters go, and a further cut is made only after the
+    loss has come back.
 
     Every epoch `logs` gets `macs_kept` and `parameters_kept`, shares of the dense
     network, and what penalties added to the loss, if there are any.
@@ -40,9 +45,6 @@ class RankPruningCallback(keras.callbacks.Callback):
         multiple_of: Int. Ranks are multiples of it, as a processor may run in steps.
         min_rank: Int. No rank falls below it.
         verbose: 0 (silent) or 1 (a line for every event).
-
-    With none of `target`, `budget` and `threshold` the callback finds the size by
-    itself: see `recovery.py`.
 
     Attributes:
         history: A list with one dict for every event that changed ranks, and one for
@@ -80,20 +82,11 @@ class RankPruningCallback(keras.callbacks.Callback):
         verbose=1,
     ):
         super().__init__()
-        arguments.check_size(target, budget, metric, threshold)
-        arguments.check_steps(multiple_of, min_rank)
-        arguments.whole_number(start, "start", 0, optional=True)
-        arguments.whole_number(stop, "stop", start or 0, optional=True)
-        arguments.whole_number(events, "events", 1, optional=True)
-        self.target = target
-        self.budget = budget
-        self.metric = metric
-        self.threshold = threshold
-        self.start = start
-        self.stop = stop
-        self.events = events
-        self.multiple_of = multiple_of
-        self.min_rank = min_rank
+        self.size = Size(target, budget, metric, threshold, multiple_of, min_rank)
+        whole_number(start, "start", 0, optional=True)
+        whole_number(stop, "stop", start or 0, optional=True)
+        whole_number(events, "events", 1, optional=True)
+        self.start, self.stop, self.events = start, stop, events
         self.verbose = verbose
         self.history: list[dict] = []
         self.epoch_logs: list[dict] = []
@@ -103,131 +96,101 @@ class RankPruningCallback(keras.callbacks.Callback):
         # Before any callback's `on_train_begin`, where a backup may restore weights.
         models.adopt(model)
         self._teachers = teachers.distillations(model)
-        for teacher in self._teachers:
-            if teacher.own:
-                teacher.begin_fit(teachers.dense_network(model))
 
     def on_train_begin(self, logs=None):
-        self.layers = events.layers_to_prune(self.model, "RankPruningCallback")
+        self.layers = layers_to_prune(self.model, "RankPruningCallback")
         optimizers.check_slots(self.model)
         self.history, self.epoch_logs = [], []
+        self._task_losses: list[float] = []
         self.cost = NetworkCost(self.model)
-        self.rule = self._make_rule()
-        self.rule.check_reachable()
+        self.rule = make_rule(self.size, self.cost, self.layers, self._task_losses)
         self.schedule = plan_events(
             self.params.get("epochs") or 1,
             self.start,
             self.stop,
-            self.events or self._default_events(),
+            self.events or self.rule.default_events,
         )
-        self._phase = None
 
     def on_epoch_begin(self, epoch, logs=None):
+        self._teach(epoch)
         if not self.history:
             self._record(epoch)
             self._warn_if_too_late(epoch)
-        if epoch >= self.schedule.start:
-            self._teach(epoch)
         if epoch in self.schedule.events:
             self._prune(epoch)
-        phase = self.schedule.prunes(epoch)
-        if phase != self._phase:
-            self._phase = phase
-            for layer in self.layers:
-                layer.let_penalties_act(phase)
-        if phase:
+        penalties_act = self.schedule.prunes(epoch)
+        for layer in self.layers:
+            layer.let_penalties_act(penalties_act)
+        if penalties_act:
             self._mark_minor_singular_values()
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
         logs.update(self.cost.kept_shares())
+        added = sum(teacher.added() for teacher in self._teachers)
         penalized = [layer for layer in self.layers if layer.terms]
         if penalized:
-            logs["structure_penalty"] = sum(x.structure_penalty() for x in penalized)
-            logs["compression_penalty"] = sum(
-                x.compression_penalty() for x in penalized
-            )
-        self.rule.note_epoch(logs.get("loss", np.nan) - self._added_to_loss(logs))
+            structure = sum(layer.structure_penalty() for layer in penalized)
+            compression = sum(layer.compression_penalty() for layer in penalized)
+            logs["structure_penalty"] = structure
+            logs["compression_penalty"] = compression
+            added += structure + compression
+        self._task_losses.append(logs.get("loss", np.nan) - added)
         self.epoch_logs.append({"epoch": epoch, **logs})
 
     def on_train_end(self, logs=None):
         for teacher in self._teachers:
             teacher.end_fit()
 
-    def _make_rule(self):
-        steps = Steps(self.multiple_of, self.min_rank)
-        rule = events.make_rule(
-            self.cost,
-            self.layers,
-            self.target,
-            self.budget,
-            self.metric,
-            self.threshold,
-            steps,
-        )
-        return rule or RecoveryRule(self.cost, self.layers, steps)
-
-    def _default_events(self):
-        if self.threshold is not None:
-            return EVENTS["threshold"]
-        return EVENTS["target" if isinstance(self.rule, BudgetRule) else "recovery"]
-
     def _teach(self, epoch):
         """Have the network be its own teacher, as it is before it is cut."""
+        start = self.schedule.start
         for teacher in self._teachers:
-            first = epoch == self.schedule.start
-            if teacher.own and (first or not teacher.teaches):
+            knows = 0 not in teacher.memory.shape
+            learns = epoch == start or (epoch > start and not knows)
+            # What a backup or an earlier `fit` has left is the weights of a network.
+            if teacher.own and (learns or (knows and not self.history)):
                 models.newest_values(self.model)
-                teacher.learn_from(teachers.dense_network(self.model))
+                network = teachers.dense_network(self.model)
+                teacher.begin_fit(network)
+                if learns:
+                    teacher.learn_from(network)
 
     def _prune(self, epoch):
         try:
-            decompositions = events.decompositions_of(self.layers)
+            event = Event(self.rule, self.schedule.progress(epoch))
         except ValueError as error:
             warnings.warn(f"No ranks fall in epoch {epoch}: {error}", stacklevel=2)
             return
-        spectra = {layer: each.s for layer, each in decompositions.items()}
-        ranks = self.rule.ranks(spectra, self.schedule.progress(epoch))
         before = self._ranks()
-        events.cut(decompositions, ranks)
-        for layer in self.layers:
-            if layer.terms:
-                layer.kept_rank.assign(float(layer.rank))
+        event.carry_out()
+        self._mark(event)
         if self._ranks() != before:
             self._record(epoch)
 
     def _mark_minor_singular_values(self):
         """Tell layers with penalties which rank the rule would keep at the end."""
-        if not any(layer.terms for layer in self.layers):
-            return
-        try:
-            decompositions = events.decompositions_of(self.layers)
-        except ValueError:
-            return  # Told at the next event.
-        ranks = self.rule.ranks({layer: x.s for layer, x in decompositions.items()})
-        for layer in self.layers:
-            if layer.terms:
-                layer.kept_rank.assign(float(ranks[layer] or layer.rank))
+        if any(layer.terms for layer in self.layers):
+            # Where weights are not finite they are told at the next event.
+            with contextlib.suppress(ValueError):
+                # A copy, as a rule may remember what it was asked for.
+                self._mark(Event(copy.copy(self.rule)))
 
-    def _added_to_loss(self, logs):
-        """What teacher and penalties added to the loss of this epoch."""
-        added = sum(teacher.added() for teacher in self._teachers)
-        penalties = (
-            logs.get(f"{x}_penalty", 0.0) for x in ("structure", "compression")
-        )
-        return added + sum(penalties)
+    def _mark(self, event):
+        for layer, rank in event.ranks.items():
+            if layer.terms:
+                layer.kept_rank.assign(float(rank or layer.rank))
 
     def _warn_if_too_late(self, epoch):
-        if isinstance(self.rule, BudgetRule) and epoch > self.schedule.stop:
-            now, amount = self.cost.now(self.metric), self.rule.amount
-            if now > amount:
-                warnings.warn(
-                    f"This `fit` goes on in epoch {epoch}, after the last event in "
-                    f"epoch {self.schedule.stop}: {now:,} {UNITS[self.metric]} stay, "
-                    f"where {amount:,.0f} are asked for. Pass a later `start` and "
-                    "`stop`.",
-                    stacklevel=2,
-                )
+        amount, metric = self.size.amount(self.cost), self.size.metric
+        now = self.cost.now(metric)
+        if amount is not None and epoch > self.schedule.stop and now > amount:
+            warnings.warn(
+                f"This `fit` goes on in epoch {epoch}, after the last event in "
+                f"epoch {self.schedule.stop}: {now:,} {UNITS[metric]} stay, "
+                f"where {amount:,.0f} are asked for. Pass a later `start` and `stop`.",
+                stacklevel=2,
+            )
 
     def _ranks(self):
         return {layer.path: layer.rank for layer in self.layers}

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_dprp.costs import LayerCost, pair_is_cheaper
+from keras_dprp.costs import pair_is_cheaper
 from keras_dprp.svd import energies
+
+_TINY = np.finfo(float).tiny
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,14 @@ class Choices:
         return int(np.argmin(self.losses + price * self.costs))
 
 
-def layer_choices(cost: LayerCost, metric, singular_values, multiple_of=1, min_rank=1):
-    """The `Choices` of one layer.
+def layer_choices(cost, metric, singular_values, multiple_of=1, min_rank=1):
+    """The `Choices` of one layer: what it is now, and the ranks that are cheaper.
 
     Args:
         cost: Its `LayerCost`.
         metric: "parameters" or "macs".
-        singular_values: Array `(rank,)` or `(groups, rank)`, descending, of the layer
-            now.
-        multiple_of: Int. Allowed ranks are multiples of it; what the layer is now is
-            always allowed.
+        singular_values: Array `(rank,)` or `(groups, rank)`, descending, of now.
+        multiple_of: Int. Ranks are multiples of it.
         min_rank: Int. The smallest of them.
     """
     energy = energies(singular_values)
@@ -59,11 +59,11 @@ def layer_choices(cost: LayerCost, metric, singular_values, multiple_of=1, min_r
         for rank in range(multiple_of, now, multiple_of)
         if rank >= min_rank and pair_is_cheaper(cost.layer, rank)
     ]
-    share = np.cumsum(energy) / max(energy.sum(), np.finfo(float).tiny)
+    share = np.cumsum(energy) / max(energy.sum(), _TINY)
     kept = np.array([*(share[rank - 1] for rank in ranks), 1.0])
     ranks.append(None if cost.layer.is_dense else now)
     costs = [cost.at(metric, rank) for rank in ranks]
-    losses = loss_of(np.maximum(kept, np.finfo(float).tiny))
+    losses = loss_of(np.maximum(kept, _TINY))
     return Choices(ranks, np.array(costs, "float64"), kept, losses)
 
 
@@ -73,72 +73,50 @@ def loss_of(kept):
 
 
 def ranks_by_budget(choices, budget):
-    """A rank for each layer whose costs add up to at most `budget`.
+    """A rank for each layer whose costs add up to at most `budget`, by layer.
 
-    Args:
-        choices: Dict of `Choices` by layer.
-        budget: What all of them may cost together.
-
-    Returns:
-        Dict of ranks by layer. Where even the smallest ranks cost more than the
-        budget, the smallest ranks.
+    Where even the smallest ranks cost more, the smallest ranks. `choices` has the
+    `Choices` of each layer.
     """
-    low, high = 0.0, _price_of_everything(choices)
-    if _total(choices, {k: c.best(0.0) for k, c in choices.items()}) <= budget:
-        high = 0.0
-    for _ in range(100 if high else 0):
-        price = (low + high) / 2
-        picked = {key: choice.best(price) for key, choice in choices.items()}
-        low, high = (low, price) if _total(choices, picked) <= budget else (price, high)
-    picked = {key: choice.best(high) for key, choice in choices.items()}
-    _spend_the_rest(choices, picked, budget)
+
+    def cost(picked):
+        return sum(choices[key].costs[index] for key, index in picked.items())
+
+    high = _price_of_everything(choices)
+    picked = _pick(choices, lambda picked: cost(picked) <= budget, high, 0.0)
+    _spend(choices, picked, budget - cost(picked))
     return {key: choices[key].ranks[index] for key, index in picked.items()}
 
 
 def ranks_at_loss(choices, weights, share):
     """The cheapest ranks at which layers lose at most a share of s² in the mean.
 
-    Args:
-        choices: Dict of `Choices` by layer.
-        weights: Dict of the weights of the mean by layer.
-        share: Float in [0, 1).
-
-    Returns:
-        Dict of ranks by layer.
+    `weights` has the weight of each layer in this mean, `choices` its `Choices`.
     """
-
-    def picked_at(price):
-        return {key: choice.best(price) for key, choice in choices.items()}
 
     def lost(picked):
         parts = (weights[k] * (1 - choices[k].kept[i]) for k, i in picked.items())
         return sum(parts) / sum(weights.values())
 
-    low, high = 0.0, _price_of_everything(choices)
-    for _ in range(100):
-        price = (low + high) / 2
-        low, high = (price, high) if lost(picked_at(price)) <= share else (low, price)
-    return {key: choices[key].ranks[i] for key, i in picked_at(low).items()}
+    high = _price_of_everything(choices)
+    picked = _pick(choices, lambda picked: lost(picked) <= share, 0.0, high)
+    return {key: choices[key].ranks[index] for key, index in picked.items()}
 
 
 def rank_by_threshold(singular_values, threshold):
-    """The smallest rank whose tail holds at most `threshold` of s².
+    """The smallest rank whose tail holds at most a share `threshold` of s².
 
-    Args:
-        singular_values: Array `(rank,)` or `(groups, rank)`, descending. Groups
-            share one rank: the energy of their tails is added up.
-        threshold: Float in [0, 1).
+    Groups, of which an array `(groups, rank)` has the singular values, share one rank:
+    the energy of their tails is added up.
     """
     energy = energies(singular_values)
     tail = np.append(np.cumsum(energy[::-1])[::-1], 0.0)
-    rank = int(np.argmax(tail <= threshold * max(tail[0], np.finfo(float).tiny)))
-    return max(rank, 1)
+    return max(int(np.argmax(tail <= threshold * max(tail[0], _TINY))), 1)
 
 
 def round_up(rank, multiple_of, minimum, full_rank):
     """`rank` rounded up to a multiple, at least `minimum`, at most `full_rank`."""
-    rounded = -(-max(rank, minimum) // multiple_of) * multiple_of
-    return min(rounded, full_rank)
+    return min(-(-max(rank, minimum) // multiple_of) * multiple_of, full_rank)
 
 
 def _price_of_everything(choices):
@@ -149,12 +127,25 @@ def _price_of_everything(choices):
     return (2.0 + largest) / smallest
 
 
-def _total(choices, picked):
-    return sum(choices[key].costs[index] for key, index in picked.items())
+def _pick(choices, fits, good, bad):
+    """Indices of the ranks at the price nearest to `bad` at which they fit.
+
+    At the price `good` they do, or at no price.
+    """
+
+    def picked_at(price):
+        return {key: choice.best(price) for key, choice in choices.items()}
+
+    if fits(picked_at(bad)):
+        return picked_at(bad)
+    for _ in range(100):
+        price = (good + bad) / 2
+        good, bad = (price, bad) if fits(picked_at(price)) else (good, price)
+    return picked_at(good)
 
 
-def _spend_the_rest(choices, picked, budget):
-    rest = budget - _total(choices, picked)
+def _spend(choices, picked, rest):
+    """Take the steps that gain most for their cost, until none fits any more."""
     while True:
         steps = []
         for key, index in picked.items():
@@ -163,9 +154,9 @@ def _spend_the_rest(choices, picked, budget):
                 cost = choice.costs[index + 1] - choice.costs[index]
                 gain = choice.losses[index] - choice.losses[index + 1]
                 if cost <= rest:
-                    steps.append((gain / max(cost, 1e-9), key, cost))
+                    steps.append((gain / max(cost, 1e-9), cost, key))
         if not steps:
             return
-        _, key, cost = max(steps, key=lambda step: step[0])
+        _, cost, key = max(steps, key=lambda step: step[0])
         picked[key] += 1
         rest -= cost

@@ -7,22 +7,38 @@ import keras
 from keras_dprp.copies import copy_layer, copy_state
 from keras_dprp.graph import (
     StandIn,
+    check_is_built,
+    check_is_model,
     first_argument,
     flatten_layers,
     graph_layers,
     has_plain_constructor,
+    input_like,
     is_graph,
     overrides,
 )
 
 
-def can_rebuild(model):
-    """Whether a model is a graph, and a copy of it does all that the model does.
+def check_can_rebuild(model, instead=""):
+    """Raise unless a model is a graph, and a copy of it does all that the model does.
 
     A class with a constructor of its own becomes a plain functional or Sequential
     model: with it would go the training step that it may define.
+
+    Args:
+        model: Any object.
+        instead: What to do with a subclassed model, for the message.
     """
-    return is_graph(model) and (has_plain_constructor(model) or not overrides(model))
+    check_is_model(model)
+    if isinstance(model, keras.Sequential):
+        check_is_built(model)
+    if not is_graph(model) or (overrides(model) and not has_plain_constructor(model)):
+        raise ValueError(
+            "`model` must be a functional or Sequential model: the layers inside a "
+            "subclassed one cannot be replaced from outside, nor can a constructor of "
+            f"its own be called. {instead}"
+            f"Received: '{model.name}' (of type {type(model).__name__})"
+        )
 
 
 def rebuild(
@@ -61,7 +77,8 @@ def rebuild(
     def place(operation):
         if operation not in places:
             places[operation] = stand_ins(operation)
-        return [*places[operation], *([observer] if operation in observed else [])]
+        seen = [observer] if operation in observed else []
+        return [*places[operation], *seen]
 
     def stand_ins(operation):
         replacement = replace(operation)
@@ -90,9 +107,8 @@ def rebuild(
 
 def _check_held_once(model):
     """Raise where a copy would come apart from the layer whose weights it shares."""
-    layers = graph_layers(model)
     owners: dict[int, keras.Layer] = {}
-    for layer in layers:
+    for layer in graph_layers(model):
         for variable in layer.variables:
             other = owners.setdefault(id(variable), layer)
             if other is not layer:
@@ -148,17 +164,10 @@ def _clone_functional(model, place, new_input, behind):
 
 def _like(model):
     """A function from an input tensor of a model to a fresh one of the same name."""
-    names = {
-        id(layer.output): layer.name
-        for layer in flatten_layers(model)
-        if isinstance(layer, keras.layers.InputLayer)
-    }
-
-    def like(tensor):
-        name = names.get(id(tensor), tensor.name)
-        return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
-
-    return like
+    layers = flatten_layers(model)
+    inputs = [x for x in layers if isinstance(x, keras.layers.InputLayer)]
+    names = {layer.output: layer.name for layer in inputs}
+    return lambda tensor: input_like(tensor, names.get(tensor, tensor.name))
 
 
 def _uncompiled(model):

@@ -1,157 +1,186 @@
 """The rules that say which ranks an event gives: a budget, a threshold, or recovery."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from keras_dprp.costs import UNITS, NetworkCost, rank_now
-from keras_dprp.ranks import layer_choices, rank_by_threshold, ranks_by_budget, round_up
+from keras_dprp.ranks import (
+    layer_choices,
+    rank_by_threshold,
+    ranks_at_loss,
+    ranks_by_budget,
+    round_up,
+)
+from keras_dprp.size import Size
+
+# Without a number: the share of s² that an event may cut off, a mean over layers by
+# their parameters. A tenth leaves networks of flat spectra nearly whole.
+SHARE = 0.25
+# Of the dense network's parameters: to go further costs accuracy, so that is for those
+# who say how far.
+FLOOR = 0.5
+# A network has recovered that is short of its best loss by no more than this share of
+# what training has gained, or of that loss. Ten times as much or as little is the same.
+OF_GAIN, OF_LOSS = 0.01, 0.05
 
 
-@dataclass(frozen=True)
-class Steps:
-    """Which ranks there are.
-
-    Attributes:
-        multiple_of: Ranks are multiples of it, where a processor runs in such steps.
-        min_rank: No rank falls below it.
-    """
-
-    multiple_of: int = 1
-    min_rank: int = 1
-
-
-def choices_of(rule, metric, spectra):
-    """The `Choices` of every layer that a rule may cut, by layer.
-
-    Args:
-        rule: It has the `cost` of a network, `layers` and `steps`.
-        metric: "parameters" or "macs".
-        spectra: Singular values by layer.
-    """
-    steps = rule.steps
-    return {
-        layer: layer_choices(
-            rule.cost.layers[layer],
-            metric,
-            spectra[layer],
-            steps.multiple_of,
-            steps.min_rank,
-        )
-        for layer in rule.layers
-    }
-
-
-@dataclass(frozen=True)
-class BudgetRule:
-    """All layers share a budget that falls from event to event.
-
-    It falls along a cubic: fast at first, when most of what goes is redundant, and
-    slowly towards the target.
+@dataclass
+class Rule:
+    """Finds ranks for the layers of a network.
 
     Attributes:
-        cost: Of the network.
+        size: The `Size` that is asked for.
+        cost: The `NetworkCost` of the network.
         layers: A list of the `SVDLayer`s that may be cut.
-        metric: What `amount` is counted in.
-        amount: What the network may cost in the end.
-        steps: Which ranks there are.
+        default_events: How many events there are where nobody says how many.
     """
 
+    size: Size
     cost: NetworkCost
     layers: list
-    metric: str
-    amount: float
-    steps: Steps
+    default_events: ClassVar[int]
 
     def ranks(self, spectra, progress=1.0):
         """A rank for each layer, by layer; None for one that stays dense.
 
         Args:
             spectra: Singular values by layer.
-            progress: Float in (0, 1]: how much of the pruning phase is over.
+            progress: Float in (0, 1]: share of the events that are over.
         """
-        dense = self.cost.dense(self.metric)
-        budget = self.amount + (dense - self.amount) * (1 - progress) ** 3
-        return self.ranks_for(spectra, budget)
+        raise NotImplementedError
 
-    def ranks_for(self, spectra, budget):
-        """The same for a given cost of the whole network."""
-        if self.cost.now(self.metric) <= budget:
-            return {layer: rank_now(layer) for layer in self.layers}
-        choices = choices_of(self, self.metric, spectra)
-        fixed = self.cost.fixed(self.metric, self.layers)
-        return ranks_by_budget(choices, budget - fixed)
-
-    def check_reachable(self):
-        """Raise a ValueError if even the smallest ranks cost more than the amount."""
-        smallest = self.cost.at(self.metric, self._smallest_ranks())
-        if smallest <= self.amount:
-            return
-        dense = self.cost.dense(self.metric)
-        unit = UNITS[self.metric]
-        raise ValueError(
-            "The target must be reachable: the smallest ranks leave "
-            f"{smallest / dense:.3f} "
-            f"of the {unit}, {smallest:,} of {dense:,}. "
-            f"Received: a target of {self.amount / dense:.3f}, {self.amount:,.0f} "
-            f"{unit}. In the way: {self._in_the_way()}"
-        )
-
-    def note_epoch(self, task_loss):
-        """A budget does not depend on how training goes."""
-
-    def _smallest_ranks(self):
-        smallest = round_up(1, self.steps.multiple_of, self.steps.min_rank, 1 << 30)
+    def _choices(self, metric, spectra):
+        costs, steps = self.cost.layers, (self.size.multiple_of, self.size.min_rank)
         return {
-            layer: min(smallest, layer.rank)
+            layer: layer_choices(costs[layer], metric, spectra[layer], *steps)
             for layer in self.layers
-            if layer.is_dense or layer.rank > smallest
         }
 
-    def _in_the_way(self):
+    def _within(self, metric, choices, budget):
+        """The ranks at which the whole network costs no more than a budget."""
+        costs = (self.cost.layers[layer].now(metric) for layer in self.layers)
+        fixed = self.cost.now(metric) - sum(costs)
+        return ranks_by_budget(choices, budget - fixed)
+
+    def _allowed(self, layer, rank):
+        """The smallest of the ranks a layer may have that is not below `rank`."""
+        size = self.size
+        return round_up(rank, size.multiple_of, size.min_rank, layer.rank)
+
+
+@dataclass
+class BudgetRule(Rule):
+    """All layers share a budget that falls from event to event.
+
+    It falls along a cubic: fast at first, when most of what goes is redundant, and
+    slowly towards the target. One that is out of reach is a ValueError.
+    """
+
+    default_events = 1
+
+    def __post_init__(self):
+        cost, metric = self.cost, self.size.metric
+        smallest = cost.at(metric, {x: self._allowed(x, 1) for x in self.layers})
+        amount = self.size.amount(cost)
+        if smallest > amount:
+            dense, unit = cost.dense(metric), UNITS[metric]
+            raise ValueError(
+                "The target must be reachable: the smallest ranks leave "
+                f"{smallest / dense:.3f} of the {unit}, {smallest:,} of {dense:,}. "
+                f"Received: a target of {amount / dense:.3f}, {amount:,.0f} {unit}. "
+                f"In the way: {self._in_the_way(smallest)}"
+            )
+
+    def ranks(self, spectra, progress=1.0):
+        cost, metric = self.cost, self.size.metric
+        dense, amount = cost.dense(metric), self.size.amount(cost)
+        budget = amount + (dense - amount) * (1 - progress) ** 3
+        if cost.now(metric) <= budget:
+            return {layer: rank_now(layer) for layer in self.layers}
+        return self._within(metric, self._choices(metric, spectra), budget)
+
+    def _in_the_way(self, smallest):
         """What cannot be cut, as text."""
-        metric, dense = self.metric, self.cost.dense(self.metric)
-        frozen = [x for x in self.cost.layers if x not in self.layers]
-        smallest = self.cost.at(metric, self._smallest_ranks())
-        left, macs = self.cost.other[metric], self.cost.other_macs
-        names = [x.name for x in sorted(macs, key=macs.__getitem__, reverse=True)[:3]]
-        stay = sum(self.cost.layers[layer].now(metric) for layer in frozen)
+        cost, metric = self.cost, self.size.metric
+        names = [layer.name for layer, _ in cost.other_macs.most_common(3)]
+        frozen = [layer for layer in cost.layers if layer not in self.layers]
+        left = cost.other[metric]
+        stay = sum(cost.layers[layer].now(metric) for layer in frozen)
+        rest = smallest - left - stay
         parts = {
             f"layers that `factorize` left as they are, such as {names}": left,
             f"frozen layers {[layer.name for layer in frozen]}": stay,
-            "what `min_rank` and `multiple_of` leave of all others": smallest
-            - left
-            - stay,
+            "what `min_rank` and `multiple_of` leave of all others": rest,
         }
+        dense = cost.dense(metric)
         return "; ".join(f"{text} ({x / dense:.1%})" for text, x in parts.items() if x)
 
 
-@dataclass(frozen=True)
-class ThresholdRule:
-    """Each layer for itself loses the tail that holds little of s².
+@dataclass
+class ThresholdRule(Rule):
+    """Each layer for itself loses the tail that holds little of s²."""
 
-    Attributes:
-        layers: A list of the `SVDLayer`s that may be cut.
-        threshold: The largest share of s² that an event may cut off a layer.
-        steps: Which ranks there are.
-    """
-
-    layers: list
-    threshold: float
-    steps: Steps
+    default_events = 6
 
     def ranks(self, spectra, progress=1.0):
-        """A rank for each layer, by layer; arguments as in `BudgetRule`."""
+        share = self.size.threshold
         return {
-            layer: round_up(
-                rank_by_threshold(spectra[layer], self.threshold),
-                self.steps.multiple_of,
-                self.steps.min_rank,
-                layer.rank,
-            )
+            layer: self._allowed(layer, rank_by_threshold(spectra[layer], share))
             for layer in self.layers
         }
 
-    def check_reachable(self):
-        """Any threshold can be met."""
 
-    def note_epoch(self, task_loss):
-        """A threshold does not depend on how training goes."""
+@dataclass
+class RecoveryRule(Rule):
+    """Without a number: cuts what holds little, as long as the network recovers.
+
+    What an event may cut off is a share of s², so that kernels with a steep spectrum
+    shrink fast and those with a flat one hardly, and in the end half of the parameters.
+    It cuts if the task loss of the last epoch is about the lowest that the dense
+    network, or the one before the last cut, had reached. If not, it waits for the next
+    event; so does the first one where no epoch has been trained. A `fit` that was
+    killed and goes on knows nothing of the epochs before: after the first event it cuts
+    no further.
+
+    Attributes:
+        losses: A list, to which the training adds the task loss of every epoch.
+        reference: The loss to come back to; None before the first cut.
+    """
+
+    losses: list
+    reference: float | None = None
+    default_events = 3
+
+    def ranks(self, spectra, progress=1.0):
+        choices = self._choices("parameters", spectra)
+        if not self._has_recovered():
+            return {layer: choice.ranks[-1] for layer, choice in choices.items()}
+        weights = {x: self.cost.layers[x].dense("parameters") for x in self.layers}
+        found = ranks_at_loss(choices, weights, SHARE)
+        floor = FLOOR * self.cost.dense("parameters")
+        if self.cost.at("parameters", found) >= floor:
+            return found
+        return self._within("parameters", choices, floor)
+
+    def _has_recovered(self):
+        """Whether there is room for a cut; moves the reference on if there is."""
+        if not self.losses:
+            return False
+        if self.reference is None:
+            if all(layer.is_dense for layer in self.layers):
+                self.reference = min(self.losses)
+            return self.reference is not None
+        last, gained = self.losses[-1], max(self.losses) - self.reference
+        short_of = max(OF_GAIN * gained, OF_LOSS * abs(self.reference))
+        if not last <= self.reference + short_of:  # It may be NaN.
+            return False
+        self.reference = min(self.reference, last)
+        return True
+
+
+def make_rule(size, cost, layers, losses=()):
+    """The rule for a `Size`; the other arguments are as those of the rules."""
+    if not size.given:
+        return RecoveryRule(size, cost, layers, losses)
+    kind = BudgetRule if size.threshold is None else ThresholdRule
+    return kind(size, cost, layers)

@@ -13,11 +13,7 @@ SPREAD = 0.4
 
 @dataclass(frozen=True)
 class Schedule:
-    """Epochs of the events, ascending.
-
-    Attributes:
-        events: A tuple of ints.
-    """
+    """Epochs of the events, a tuple of ints, ascending."""
 
     events: tuple
 
@@ -41,28 +37,23 @@ class Schedule:
 
 
 def plan_events(epochs, start, stop, events):
-    """A `Schedule` for a training of so many epochs.
+    """The `Schedule` of a training of so many epochs, past ones included.
 
-    Args:
-        epochs: Int. Epochs of this `fit`, those before `initial_epoch` included.
-        start: Int or None. Epoch of the first event; defaults to half of them. One
-            that is given counts from the first epoch ever, whatever this `fit` is.
-        stop: Int or None. Epoch of the last event.
-        events: Int. How many, at most.
+    The other arguments are those of `RankPruningCallback`. A `start` that is given
+    counts from the first epoch ever, whatever this `fit` is.
     """
-    chosen = start
     if start is None:
-        start = (
-            round(START * epochs) if stop is None else min(round(START * epochs), stop)
-        )
+        half = round(START * epochs)
+        start = half if stop is None else min(half, stop)
+        if start == 0:
+            warnings.warn(
+                f"{epochs} epochs are too few to train a dense network first: ranks "
+                "fall at the beginning of epoch 0. Pass `start=0` if the network is "
+                "trained.",
+                stacklevel=2,
+            )
     if stop is None:
-        stop = start + (round(SPREAD * (epochs - start)) if events > 1 else 0)
-        stop = max(stop, start)
-    if chosen is None and start == 0:
-        warnings.warn(
-            f"{epochs} epochs are too few to train a dense network first: ranks fall "
-            "at the beginning of epoch 0. Pass `start=0` if the network is trained.",
-            stacklevel=2,
-        )
+        spread = round(SPREAD * (epochs - start)) if events > 1 else 0
+        stop = start + max(spread, 0)
     places = np.linspace(start, stop, min(events, stop - start + 1))
     return Schedule(tuple(int(epoch) for epoch in np.unique(np.round(places))))

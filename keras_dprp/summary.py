@@ -10,7 +10,13 @@ import rich.console
 import rich.table
 
 from keras_dprp.costs import NetworkCost, lasting_variables, pair_is_cheaper
-from keras_dprp.graph import check_is_model, flatten_layers, graph_layers, is_graph
+from keras_dprp.graph import (
+    check_is_built,
+    check_is_model,
+    flatten_layers,
+    graph_layers,
+    is_graph,
+)
 from keras_dprp.kernels import WITH_KERNEL, reason_left
 from keras_dprp.layers import SVDConv2D
 
@@ -79,8 +85,7 @@ def summary(model):
     """Print layers, ranks, parameters and MACs, now and dense, and return them.
 
     Parameters are those of the network as `fold` builds it, frozen ones and statistics
-    included. MACs are for
-    one sample; a size the model leaves open counts as 224.
+    included. MACs are for one sample; a size the model leaves open counts as 224.
 
     Args:
         model: A built `keras.Model`, factorised or not.
@@ -98,11 +103,7 @@ def summary(model):
     0.31
     """
     check_is_model(model)
-    if not model.built:
-        raise ValueError(
-            "`model` must be built: give it a keras.Input, or call it on a batch of "
-            f"data first. Received: unbuilt model '{model.name}'"
-        )
+    check_is_built(model)
     cost = NetworkCost(model)
     report = Summary(
         _rows(model, cost),
@@ -116,48 +117,25 @@ def summary(model):
 
 
 def _rows(model, cost):
-    layers = [
-        layer
-        for layer in flatten_layers(model)
-        if layer.built
-        and (cost.other_macs.get(layer) or isinstance(layer, WITH_KERNEL))
-    ]
+    layers = [x for x in flatten_layers(model) if isinstance(x, WITH_KERNEL)]
+    layers = [layer for layer in layers if layer.built]
     taken = collections.Counter(layer.name for layer in layers)
-    mode = _mode_asked_for(cost.layers.values())
     in_graph = set(graph_layers(model)) if is_graph(model) else set()
+    modes = {x.mode for x in cost.layers if isinstance(x, SVDConv2D)}
+    # The one that `factorize` was called with, as far as its layers tell.
+    mode = modes.pop() if len(modes) == 1 else "auto"
     rows = []
     for layer in layers:
         # Layers of nested models may share a name; a path belongs to one of them.
         name = layer.name if taken[layer.name] == 1 else layer.path
         if layer in cost.layers:
-            rows.append(_factorized_row(name, cost.layers[layer]))
+            form = _form(layer)
+        elif layer in in_graph:
+            form = reason_left(layer, mode) or "not chosen"
         else:
-            macs = cost.other_macs.get(layer, 0) if layer in in_graph else None
-            rows.append(_stock_row(name, layer, macs, mode))
+            form = "inside another layer, MACs not counted"
+        rows.append(_row(name, layer, cost, form))
     return rows
-
-
-def _mode_asked_for(costs):
-    """The mode `factorize` was called with, as far as its layers tell."""
-    modes = {cost.layer.mode for cost in costs if isinstance(cost.layer, SVDConv2D)}
-    return modes.pop() if len(modes) == 1 else "auto"
-
-
-def _factorized_row(name, cost):
-    layer = cost.layer
-    bias = 0 if layer.bias is None else layer.bias.shape[0]
-    return LayerRow(
-        name,
-        tuple(layer.kernel.shape),
-        layer.mode if isinstance(layer, SVDConv2D) else "",
-        layer.rank,
-        layer.full_rank,
-        cost.now("parameters") + bias,
-        cost.dense("parameters") + bias,
-        cost.now("macs"),
-        cost.dense("macs"),
-        _form(layer),
-    )
 
 
 def _form(layer):
@@ -167,34 +145,31 @@ def _form(layer):
     return "pair" if pair_is_cheaper(layer, layer.rank) else "single"
 
 
-def _stock_row(name, layer, macs, mode):
-    kernel = layer.kernel if hasattr(layer, "kernel") else layer.depthwise_kernel
+def _row(name, layer, cost, form):
     parameters = sum(math.prod(v.shape) for v in lasting_variables(layer))
-    if macs is None:
-        form, macs = "inside another layer, MACs not counted", 0
-    else:
-        form = reason_left(layer, mode) or "not chosen"
-    return LayerRow(
-        name,
-        tuple(kernel.shape),
-        "",
-        None,
-        None,
-        parameters,
-        parameters,
-        macs,
-        macs,
-        form,
+    macs = cost.other_macs.get(layer, 0)
+    kernel = layer.kernel if hasattr(layer, "kernel") else layer.depthwise_kernel
+    shape, mode = tuple(kernel.shape), getattr(layer, "mode", "")
+    if layer not in cost.layers:
+        costs = parameters, parameters, macs, macs
+        return LayerRow(name, shape, mode, None, None, *costs, form)
+    own = cost.layers[layer]
+    costs = (
+        own.now("parameters") + parameters,
+        own.dense("parameters") + parameters,
+        own.now("macs"),
+        own.dense("macs"),
     )
+    return LayerRow(name, shape, mode, layer.rank, layer.full_rank, *costs, form)
 
 
 def _table(report):
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, show_footer=True)
-    parameters = _share(report.parameters, report.dense_parameters)
     table.add_column("layer", "total")
     table.add_column("kernel")
     table.add_column("mode")
     table.add_column("rank", justify="right")
+    parameters = _share(report.parameters, report.dense_parameters)
     table.add_column("parameters", parameters, justify="right")
     table.add_column("MACs", _share(report.macs, report.dense_macs), justify="right")
     table.add_column("after fold")

@@ -7,6 +7,7 @@ gradients (momenta), in their squares, or in their absolute values: it follows b
 maps, by their squares, or by their absolute values.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,27 +35,25 @@ class KernelDecomposition:
 
     def at_rank(self, rank):
         """The decomposition cut to its first `rank` singular values."""
-        return KernelDecomposition(
-            self.U[..., :rank], self.s[..., :rank], self.V[..., :rank]
-        )
+        cut = {n: array[..., :rank] for n, array in vars(self).items() if n != "old_s"}
+        return dataclasses.replace(self, **cut)
 
     def carry_gradients(self, old, power):
         """What U, s, V would have remembered of gradients.
 
         Args:
-            old: Dict with "kernel", what was remembered of the kernel matrix.
+            old: Dict with what was remembered, of the "kernel" as a matrix, or of the
+                factors that there were.
             power: Function of a map's entries: what is remembered of the gradients.
 
         Returns:
             Dict with "U", "s", "V".
         """
         kernel, s = old["kernel"], self.s[..., None, :]
-        transposed = np.swapaxes(kernel, -1, -2)
-        on_s = kernel @ power(self.V)
         return {
             "U": kernel @ power(self.V * s),
-            "s": np.sum(power(self.U) * on_s, axis=-2),
-            "V": transposed @ power(self.U * s),
+            "s": np.sum(power(self.U) * (kernel @ power(self.V)), axis=-2),
+            "V": _transposed(kernel) @ power(self.U * s),
         }
 
     def carry_averages(self, old):
@@ -63,33 +62,17 @@ class KernelDecomposition:
 
 
 @dataclass(frozen=True)
-class FactorDecomposition:
+class FactorDecomposition(KernelDecomposition):
     """The SVD of a product U diag(s) Vᵀ, and how its bases and the old ones relate.
 
-    `U = old_U @ U_map` and `old_U = U @ U_back`, likewise for `V`.
+    `U = old_U @ U_map` and `old_U = U @ U_backᵀ`, likewise for `V`.
     """
 
-    U: np.ndarray
-    s: np.ndarray
-    V: np.ndarray
     U_map: np.ndarray
     V_map: np.ndarray
     U_back: np.ndarray
     V_back: np.ndarray
     old_s: np.ndarray
-
-    def at_rank(self, rank):
-        """The decomposition cut to its first `rank` singular values."""
-        return FactorDecomposition(
-            self.U[..., :rank],
-            self.s[..., :rank],
-            self.V[..., :rank],
-            self.U_map[..., :rank],
-            self.V_map[..., :rank],
-            self.U_back[..., :rank, :],
-            self.V_back[..., :rank, :],
-            self.old_s,
-        )
 
     def carry_gradients(self, old, power):
         """What U, s, V would have remembered of gradients in the new bases.
@@ -97,13 +80,6 @@ class FactorDecomposition:
         In them the gradient of U is G V' diag(s') = (old gradient) diag(1/s) V_map
         diag(s'). Of that of s only the old diagonal is known: the elementwise product
         of both maps is its best linear estimate, exact if they permute.
-
-        Args:
-            old: Dict with "U", "s", "V".
-            power: Function of a map's entries: what is remembered of the gradients.
-
-        Returns:
-            Dict with "U", "s", "V".
         """
         before, after = self.old_s[..., :, None], self.s[..., None, :]
         related = np.abs(after) < LARGEST_RATIO * np.abs(before)
@@ -116,10 +92,9 @@ class FactorDecomposition:
 
     def carry_averages(self, old):
         """Averages of U, s, V themselves, in the new bases."""
-        s_map = np.swapaxes(self.U_back * self.V_back, -1, -2)
         return {
             "U": old["U"] @ self.U_map,
-            "s": _times(old["s"], s_map),
+            "s": _times(old["s"], self.U_back * self.V_back),
             "V": old["V"] @ self.V_map,
         }
 
@@ -130,11 +105,10 @@ def decompose_kernel(matrix):
     Raises:
         numpy.linalg.LinAlgError: If it holds NaN or infinity.
     """
-    matrix = np.asarray(matrix, "float64")
-    _check_finite(matrix)
+    [matrix] = _finite(matrix)
     with one_thread():
         U, s, Vt = np.linalg.svd(matrix, full_matrices=False)
-    return KernelDecomposition(U, s, np.swapaxes(Vt, -1, -2))
+    return KernelDecomposition(U, s, _transposed(Vt))
 
 
 def decompose_factors(U, s, V):
@@ -143,22 +117,21 @@ def decompose_factors(U, s, V):
     Raises:
         numpy.linalg.LinAlgError: If one of them holds NaN or infinity.
     """
-    U, s, V = (np.asarray(factor, "float64") for factor in (U, s, V))
-    _check_finite(U, s, V)
+    U, s, V = _finite(U, s, V)
     with one_thread():
         U_basis, U_triangle = np.linalg.qr(U)
         V_basis, V_triangle = np.linalg.qr(V)
-        core = (U_triangle * s[..., None, :]) @ np.swapaxes(V_triangle, -1, -2)
-        left, singular_values, right = np.linalg.svd(core)
-        right = np.swapaxes(right, -1, -2)
+        core = (U_triangle * s[..., None, :]) @ _transposed(V_triangle)
+        left, new_s, right = np.linalg.svd(core)
+        right = _transposed(right)
         return FactorDecomposition(
             U=U_basis @ left,
-            s=singular_values,
+            s=new_s,
             V=V_basis @ right,
             U_map=np.linalg.pinv(U_triangle) @ left,
             V_map=np.linalg.pinv(V_triangle) @ right,
-            U_back=np.swapaxes(left, -1, -2) @ U_triangle,
-            V_back=np.swapaxes(right, -1, -2) @ V_triangle,
+            U_back=_transposed(U_triangle) @ left,
+            V_back=_transposed(V_triangle) @ right,
             old_s=s,
         )
 
@@ -184,9 +157,15 @@ def one_thread():
     return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
-def _check_finite(*arrays):
-    if not all(np.isfinite(array).all() for array in arrays):
+def _finite(*arrays):
+    exact = [np.asarray(array, "float64") for array in arrays]
+    if not all(np.isfinite(array).all() for array in exact):
         raise np.linalg.LinAlgError("The weights hold NaN or infinity.")
+    return exact
+
+
+def _transposed(matrix):
+    return np.swapaxes(matrix, -1, -2)
 
 
 def _times(vector, matrix):

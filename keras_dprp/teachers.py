@@ -8,9 +8,9 @@ teacher says of them becomes a part of the loss.
 import keras
 
 from keras_dprp import arguments
-from keras_dprp.augmentation import network_behind
-from keras_dprp.fold import set_stock_weights
-from keras_dprp.graph import flatten_layers, is_graph
+from keras_dprp.augmentation import augmentation_of, network_behind
+from keras_dprp.fold import fold, set_stock_weights
+from keras_dprp.graph import flatten_layers, inputs_of, is_graph, outputs_of
 from keras_dprp.layers import SVDLayer
 from keras_dprp.layers.distillation import Distillation
 from keras_dprp.rebuild import rebuild
@@ -42,21 +42,11 @@ class Teacher:
     """
 
     def __init__(self, model=SELF, share=0.5, temperature=4.0):
-        if isinstance(model, str):
-            if model != SELF:
-                raise ValueError(
-                    'A teacher must be "self" or a trained keras.Model. '
-                    f"Received: {model!r}"
-                )
-        elif not isinstance(model, keras.Model):
-            raise TypeError(
-                'A teacher must be "self" or a trained keras.Model. '
-                f"Received: {model!r} (of type {type(model).__name__})"
-            )
-        elif not is_graph(model):
-            raise ValueError(
-                "A teacher must be a built functional or Sequential model. "
-                f"Received: '{model.name}' (of type {type(model).__name__})"
+        if model != SELF and not (isinstance(model, keras.Model) and is_graph(model)):
+            error = ValueError if isinstance(model, (str, keras.Model)) else TypeError
+            raise error(
+                'A teacher must be "self" or a trained keras.Model, functional or '
+                f"Sequential. Received: {model!r} (of type {type(model).__name__})"
             )
         arguments.number(share, "share")
         arguments.number(temperature, "temperature")
@@ -77,14 +67,39 @@ def get(identifier):
     return Teacher(identifier)
 
 
-def dense_network(model):
-    """A model as it would be without factors, from the augmented inputs on.
+def observer(teacher, model, augmentation):
+    """The layer that shows a teacher what a network sees.
 
     Args:
-        model: A model with one `Distillation` in it.
+        teacher: A `Teacher`.
+        model: The model that is taught.
+        augmentation: The last of its operations that augment inputs.
+    """
+    layer = Distillation(teacher.model == SELF, teacher.share, teacher.temperature)
+    if layer.own:
+        return layer
+    network = fold(teacher.model)
+    own_augmentation = augmentation_of(network)
+    if augmentation and not own_augmentation:
+        raise ValueError(
+            "A teacher must take what the network sees behind its augmentation. "
+            f"Received: teacher '{network.name}' without augmentation layers, and "
+            f"model '{model.name}' with {[each.name for each in augmentation]}. "
+            "Give both the same, or move them into the data pipeline"
+        )
+    seen = network_behind(network, own_augmentation if augmentation else [])
+    shown = [each.output for each in augmentation] or inputs_of(model)
+    _check_same_shapes("inputs", shown, seen.inputs, network)
+    _check_same_shapes("outputs", outputs_of(model), outputs_of(seen), network)
+    layer.build(None)
+    layer.learn_from(seen)
+    return layer
 
-    Returns:
-        A `keras.Model` of stock layers, with the weights of dense layers.
+
+def dense_network(model):
+    """A model with a `Distillation` as it would be without factors, from that on.
+
+    All of its layers are stock ones, with the weights of dense layers.
     """
 
     def stock(layer):
@@ -117,3 +132,16 @@ def distillations(model):
             "it"
         )
     return layers
+
+
+def _check_same_shapes(what, expected, received, teacher):
+    expected, received = (
+        [tuple(tensor.shape) for tensor in keras.tree.flatten(tensors)]
+        for tensors in (expected, received)
+    )
+    if expected != received:
+        raise ValueError(
+            f"A teacher must have {what} of shapes {expected}, as what it teaches has "
+            f"them behind its augmentation. Received: teacher '{teacher.name}' with "
+            f"{what} of shapes {received}"
+        )

@@ -53,6 +53,16 @@ def test_a_budget_is_a_target_in_the_unit_of_its_metric():
         assert dprp.plan(model, budget=dense / 2, metric=metric) == expected
 
 
+def test_a_copy_that_was_never_called_is_pruned():
+    model = keras.models.clone_model(factorized(deep_perceptron(), "adam"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    dprp.prune(model, target=0.6)
+    model.train_on_batch(*classification_data())
+    sizes = [variable.shape for variable in model.optimizer.variables]
+    assert all(tuple(v.shape) in sizes for v in model.trainable_variables)
+
+
 def test_training_goes_on_after_an_event_without_fit():
     model = factorized(deep_perceptron(), "adam")
     x, y = classification_data()

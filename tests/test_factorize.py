@@ -112,7 +112,11 @@ def test_outputs_are_those_of_the_given_model(network, mode):
 @pytest.mark.parametrize("build", STRUCTURES)
 def test_structure_and_names_are_kept(build):
     model = build()
+    every = list(model._flatten_layers())
     factorized = every_layer(model)
+    # The given model keeps its layers.
+    assert list(model._flatten_layers()) == every
+    assert not factorized_layers(model)
     assert_same_outputs(factorized, model)
     assert layer_names(factorized) == layer_names(model)
     assert factorized.name == model.name
@@ -121,15 +125,6 @@ def test_structure_and_names_are_kept(build):
         # Sequential models have none.
         expected = getattr(model, names, None)
         assert getattr(factorized, names, None) == expected
-
-
-@pytest.mark.parametrize("build", STRUCTURES)
-def test_the_given_model_keeps_its_layers(build):
-    model = build()
-    every = list(map(id, model._flatten_layers()))
-    every_layer(model)
-    assert list(map(id, model._flatten_layers())) == every
-    assert not factorized_layers(model)
 
 
 def test_the_copy_shares_no_variable_with_the_given_model():
@@ -472,86 +467,3 @@ def test_a_model_without_any_kernel_is_refused():
 def test_filters_that_choose_nothing_are_refused():
     with pytest.raises(ValueError, match="logits: not chosen by `filters`"):
         every_layer(sequential(), filters="nothing")
-
-
-LAYERS = [
-    lambda **arguments: dprp.SVDConv2D(4, 3, **arguments),
-    lambda **arguments: dprp.SVDDense(4, **arguments),
-]
-
-
-@pytest.mark.parametrize("build", LAYERS)
-@pytest.mark.parametrize(
-    "arguments, error, message",
-    [
-        ({"rank": 0}, ValueError, "Received: rank=0"),
-        ({"rank": 1.5}, ValueError, "Received: rank=1.5"),
-        ({"rank": "x"}, TypeError, "Received: rank='x'"),
-        ({"rank": True}, TypeError, "Received: rank=True"),
-        ({"structure": "tidy"}, ValueError, "Received: structure='tidy'"),
-        ({"compression": "l3"}, ValueError, "Received: compression='l3'"),
-        ({"kernel_constraint": "max_norm"}, ValueError, "Received: kernel_constraint="),
-    ],
-)
-def test_a_layer_refuses_bad_arguments(build, arguments, error, message):
-    with pytest.raises(error, match=message):
-        build(**arguments)
-
-
-@pytest.mark.parametrize("build", LAYERS)
-def test_a_layer_refuses_a_rank_above_its_full_rank(build):
-    layer = build(rank=13)
-    with pytest.raises(ValueError, match="at most its full rank .*Received: rank=13"):
-        layer.build((None, 6, 6, 4))
-
-
-def test_a_convolution_refuses_an_unknown_mode():
-    with pytest.raises(ValueError, match="Received: mode='diagonal'"):
-        dprp.SVDConv2D(4, 3, mode="diagonal")
-
-
-def test_a_convolution_refuses_groups_that_do_not_divide_the_channels():
-    layer = dprp.SVDConv2D(4, 3, groups=2)
-    with pytest.raises(ValueError, match="divisible.*Received: groups=2"):
-        layer.build((None, 6, 6, 3))
-
-
-def test_a_convolution_refuses_groups_that_do_not_divide_the_filters():
-    with pytest.raises(ValueError, match="divisible.*Received: groups=3"):
-        dprp.SVDConv2D(4, 3, groups=3)
-
-
-KINDS = [*penalties.STRUCTURE.values(), *penalties.COMPRESSION.values()]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "weight, error",
-    [
-        (-0.1, ValueError),
-        (float("nan"), ValueError),
-        (float("inf"), ValueError),
-        ("x", TypeError),
-        (True, TypeError),
-        ([1.0], TypeError),
-    ],
-)
-def test_a_penalty_refuses_a_bad_weight(kind, weight, error):
-    with pytest.raises(error, match="`weight` of a penalty.*Received: weight="):
-        kind(weight)
-
-
-@pytest.mark.parametrize(
-    "a, error",
-    [
-        (0, ValueError),
-        (-1.0, ValueError),
-        (float("nan"), ValueError),
-        (float("inf"), ValueError),
-        ("x", TypeError),
-        (None, TypeError),
-    ],
-)
-def test_a_funnel_refuses_a_bad_a(a, error):
-    with pytest.raises(error, match="`a` of .*Received: a="):
-        penalties.Funnel(a=a)

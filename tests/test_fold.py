@@ -174,7 +174,7 @@ class Subclassed(keras.Model):
     [
         (lambda: layers.Dense(2), TypeError, "Keras model"),
         (Subclassed, ValueError, "Received: .*Subclassed"),
-        (lambda: keras.Sequential([layers.Dense(2)]), ValueError, "built=False"),
+        (lambda: keras.Sequential([layers.Dense(2)]), ValueError, "unbuilt"),
         (
             lambda: keras.Sequential([keras.Input((6,)), Holder()]),
             ValueError,

@@ -92,36 +92,68 @@ def test_a_name_an_object_and_lists_of_them():
     assert [x.weight for x in layer.compression] == [penalties.L1().weight, 0.5]
 
 
+NO_NUMBERS = [(value, TypeError) for value in ("x", True, [1.0])]
+NOT_FINITE = [(value, ValueError) for value in (-0.1, float("nan"), float("inf"))]
+
+
+@pytest.mark.parametrize("kind", [penalties.L1, penalties.Funnel])
+@pytest.mark.parametrize("weight, error", NO_NUMBERS + NOT_FINITE)
+def test_a_penalty_refuses_a_bad_weight(kind, weight, error):
+    with pytest.raises(error, match="`weight` .*Received: weight="):
+        kind(weight)
+
+
 @pytest.mark.parametrize(
-    "make, error, match",
+    "a, error", [*NO_NUMBERS, *NOT_FINITE, (None, TypeError), (0, ValueError)]
+)
+def test_a_funnel_refuses_a_bad_a(a, error):
+    with pytest.raises(error, match="`a` .*Received: a="):
+        penalties.Funnel(a=a)
+
+
+LAYERS = [
+    lambda **arguments: dprp.SVDConv2D(4, 3, **arguments),
+    lambda **arguments: dprp.SVDDense(4, **arguments),
+]
+
+
+@pytest.mark.parametrize("build", LAYERS)
+@pytest.mark.parametrize(
+    "arguments, error, message",
     [
-        (lambda: penalties.L1(-1), ValueError, "Received: weight=-1"),
-        (lambda: penalties.L1(float("nan")), ValueError, "Received: weight=nan"),
-        (lambda: penalties.L1("strong"), TypeError, "Received: weight='strong'"),
-        (lambda: penalties.Funnel(a=0), ValueError, "Received: a=0"),
-        (lambda: dprp.SVDDense(3, rank=0), ValueError, "Received: rank=0"),
-        (lambda: dprp.SVDDense(3, rank="low"), TypeError, "Received: rank='low'"),
-        (lambda: dprp.SVDConv2D(3, 3, mode="fast"), ValueError, "mode='fast'"),
-        (lambda: dprp.SVDDense(3, structure="l1"), ValueError, "structure='l1'"),
-        (
-            lambda: dprp.SVDDense(3, kernel_constraint="non_neg"),
-            ValueError,
-            "kernel constraint",
-        ),
-        (lambda: dprp.SVDDense(0), ValueError, "units"),
-        (lambda: dprp.SVDConv2D(4, 3, groups=3), ValueError, "groups"),
+        ({"rank": 0}, ValueError, "Received: rank=0"),
+        ({"rank": 1.5}, ValueError, "Received: rank=1.5"),
+        ({"rank": "x"}, TypeError, "Received: rank='x'"),
+        ({"rank": True}, TypeError, "Received: rank=True"),
+        ({"structure": "l1"}, ValueError, "Received: structure='l1'"),
+        ({"compression": "l3"}, ValueError, "Received: compression='l3'"),
+        ({"kernel_constraint": "max_norm"}, ValueError, "Received: kernel_constraint="),
     ],
 )
-def test_bad_arguments_of_penalties_and_layers(make, error, match):
-    with pytest.raises(error, match=match):
+def test_a_layer_refuses_bad_arguments(build, arguments, error, message):
+    with pytest.raises(error, match=message):
+        build(**arguments)
+
+
+@pytest.mark.parametrize(
+    "make, match",
+    [
+        (lambda: dprp.SVDConv2D(4, 3, mode="diagonal"), "Received: mode='diagonal'"),
+        (lambda: dprp.SVDConv2D(4, 3, groups=3), "divisible.*Received: groups=3"),
+        (lambda: dprp.SVDDense(0), "units"),
+    ],
+)
+def test_bad_arguments_of_one_kind_of_layer(make, match):
+    with pytest.raises(ValueError, match=match):
         make()
 
 
 @pytest.mark.parametrize(
     "layer, shape, match",
     [
-        (lambda: dprp.SVDDense(3, rank=9), (2, 4), "Received: rank=9"),
-        (lambda: dprp.SVDConv2D(4, 3, groups=2), (1, 6, 6, 3), "groups=2"),
+        (lambda: dprp.SVDDense(3, rank=9), (2, 4), "full rank .*Received: rank=9"),
+        (lambda: dprp.SVDConv2D(3, 3, rank=19), (1, 6, 6, 4), "Received: rank=19"),
+        (lambda: dprp.SVDConv2D(4, 3, groups=2), (1, 6, 6, 3), "Received: groups=2"),
         (lambda: dprp.SVDConv2D(4, 3), (1, 2, 2, 3), "zero or negative|negative"),
     ],
 )

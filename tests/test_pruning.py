@@ -130,18 +130,36 @@ def test_no_argument_is_needed():
     assert callback.history[-1]["parameters_kept"] < 0.5
 
 
-def test_no_rank_falls_where_the_loss_has_not_come_back():
-    model = factorized(with_decaying_spectra(deep_perceptron()), "adam")
-    logs = [1.0, 0.5, 0.2, 0.1, 0.9, 0.9, 0.9, 0.9]
+class Loss(keras.callbacks.Callback):
+    """Has every epoch end with a given loss."""
 
-    class Loss(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, now=None):
-            now["loss"] = logs[epoch]
+    def __init__(self, losses):
+        super().__init__()
+        self.losses = losses
 
+    def on_epoch_end(self, epoch, logs=None):
+        logs["loss"] = self.losses[epoch]
+
+
+@pytest.mark.parametrize("later, epochs", [(0.1, [0, 4, 5, 6]), (0.9, [0, 4])])
+def test_ranks_fall_as_long_as_the_loss_comes_back(later, epochs):
+    # No event takes all at once that may go.
+    model = factorized(with_decaying_spectra(deep_perceptron(), 0.9), "adam")
+    losses = [1.0, 0.5, 0.2, 0.1, *[later] * 4]
     callback = dprp.RankPruningCallback(verbose=0, events=4)
-    train(model, [Loss(), callback], epochs=8)
-    # Cut once, and never again.
-    assert [entry["epoch"] for entry in callback.history] == [0, 4]
+    train(model, [Loss(losses), callback], epochs=8)
+    assert [entry["epoch"] for entry in callback.history] == epochs
+
+
+def test_only_events_count_as_cuts_of_a_network_with_penalties():
+    network = with_decaying_spectra(deep_perceptron(), 0.9)
+    penalties = {"compression": dprp.penalties.Hoyer(1e-9)}
+    model = factorized(network, "adam", penalties)
+    # Epoch 5 begins with a low loss and no event: the loss to come back to stays 0.1.
+    losses = [1.0, 0.5, 0.2, 0.1, 0.01, 0.1, 0.1, 0.1]
+    callback = dprp.RankPruningCallback(verbose=0, start=4, stop=6, events=2)
+    train(model, [Loss(losses), callback], epochs=8)
+    assert [entry["epoch"] for entry in callback.history] == [0, 4, 6]
 
 
 def test_penalties_act_from_the_first_event_to_the_last():

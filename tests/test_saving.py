@@ -87,6 +87,11 @@ def assert_trains_on(model):
     assert_slots_fit(model)
 
 
+def functional_perceptron():
+    model = deep_perceptron()
+    return keras.Model(model.inputs[0], model.outputs[0])
+
+
 def trained(rank=None, build=deep_perceptron, optimizer="adam"):
     """A model of some rank with compiled functions and filled optimizer slots."""
     keras.utils.set_random_seed(rank or 0)
@@ -372,7 +377,7 @@ def test_weights_without_an_optimizer_load_into_a_trained_model(tmp_path):
     assert_trains_on(model)
 
 
-# A layer knows its model once that has called it, or a callback has been given it.
+# A model out of a file or a configuration has called none of its layers yet.
 
 
 def test_weights_of_another_state_load_into_a_model_that_was_never_trained(tmp_path):
@@ -382,7 +387,6 @@ def test_weights_of_another_state_load_into_a_model_that_was_never_trained(tmp_p
     model = keras.Sequential.from_config(every_layer(deep_perceptron()).get_config())
     compiled(model, "adam")
     model.optimizer.build(model.trainable_variables)
-    outputs(model)
     model.load_weights(path)
     assert ranks(model) == ranks(source)
     np.testing.assert_allclose(outputs(model), outputs(source), atol=1e-6)
@@ -391,13 +395,15 @@ def test_weights_of_another_state_load_into_a_model_that_was_never_trained(tmp_p
     assert_trains_on(model)
 
 
-def test_weights_of_another_state_load_into_a_loaded_model(tmp_path):
-    source, model = trained(2), trained()
+@pytest.mark.parametrize("build", [deep_perceptron, functional_perceptron])
+@pytest.mark.parametrize("load", [keras.Model.load_weights, keras.saving.load_weights])
+def test_weights_of_another_state_load_into_a_loaded_model(build, load, tmp_path):
+    source, model = trained(2, build), trained(None, build)
     source.save_weights(tmp_path / "model.weights.h5")
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    outputs(loaded)
-    loaded.load_weights(tmp_path / "model.weights.h5")
+    load(loaded, tmp_path / "model.weights.h5")
+    assert ranks(loaded) == ranks(source)
     np.testing.assert_allclose(outputs(loaded), outputs(source), atol=1e-6)
     assert_same(loaded.optimizer.variables, source.optimizer.variables)
     assert_trains_on(loaded)
@@ -428,7 +434,6 @@ def test_weights_of_another_state_can_be_set_in_a_loaded_model(tmp_path):
     trained().save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     source = trained(2)
-    outputs(loaded)
     loaded.set_weights(source.get_weights())
     np.testing.assert_allclose(outputs(loaded), outputs(source), atol=1e-6)
     assert_compiled_functions_agree_with_call(loaded)

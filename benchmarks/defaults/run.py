@@ -1,13 +1,15 @@
-"""What `RankPruningCallback()` does to small networks when it is told nothing.
+"""What `RankPruningCallback` does to small networks: told nothing, or a target.
 
 Every network is trained dense, then factorised from the same seed. Rows, and what one
 needs to know of the machine, are added to `results.json` beside this file.
 
     python benchmarks/defaults/run.py
-    python benchmarks/defaults/run.py --networks unet --seeds 0 1 2 --target 0.3
+    python benchmarks/defaults/run.py --networks residual unet autoencoder \
+        --targets 0.3 0.2 --rank-losses log sum lost/kept
 """
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -22,8 +24,9 @@ from networks import NETWORKS
 import keras_dprp as dprp
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "paper")]
 
+import variants  # noqa: E402
 from environment import describe  # noqa: E402
 
 
@@ -55,10 +58,11 @@ def train(network, seed, pruning=None):
     return history, float(score)
 
 
-def rows(network, seed, targets):
-    """The dense training, then one row for each target; None is no argument."""
+def rows(network, seed, targets, rank_losses):
+    """The dense training, then a row for each target and each way to share it out."""
     _, dense_score = train(network, seed)
-    for target in targets:
+    for target, rank_loss in itertools.product(targets, rank_losses):
+        variants.apply({"rank_loss": rank_loss})
         start = time.perf_counter()
         callback = dprp.RankPruningCallback(target=target, verbose=0)
         history, score = train(network, seed, callback)
@@ -66,6 +70,7 @@ def rows(network, seed, targets):
             "network": network,
             "seed": seed,
             "target": target,
+            "rank_loss": rank_loss,
             "parameters_kept": float(history["parameters_kept"][-1]),
             "macs_kept": float(history["macs_kept"][-1]),
             "score": score,
@@ -82,7 +87,9 @@ def main():
         results["rows"] = json.loads(options.out.read_text())["rows"]
     for network in options.networks:
         for seed in options.seeds:
-            for row in rows(network, seed, [None, *options.target]):
+            for row in rows(
+                network, seed, options.targets or [None], options.rank_losses
+            ):
                 print(json.dumps(row), flush=True)
                 results["rows"].append(row)
                 options.out.write_text(json.dumps(results, indent=2) + "\n")
@@ -95,7 +102,10 @@ def _arguments():
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument(
-        "--target", nargs="*", type=float, default=[], help="shares of the MACs, too"
+        "--targets", nargs="+", type=float, help="shares of the MACs; else no argument"
+    )
+    parser.add_argument(
+        "--rank-losses", nargs="+", choices=[*variants.RANK_LOSSES], default=["log"]
     )
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     return parser.parse_args()

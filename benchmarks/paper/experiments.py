@@ -17,6 +17,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RESULTS = HERE / "results.jsonl"
+# Rows of a former version of the package, which no settings file asks for any more.
+HISTORY = HERE / "history.jsonl"
 LATENCY = HERE / "latency.json"
 MODELS = HERE / "models"
 OUT = HERE / "out"
@@ -25,6 +27,8 @@ NO_OTHER = (None, "", "none", "self")
 
 # Keys that `variants.py` knows.
 VARIANTS = ("rank_loss", "balanced")
+# Of the .tflite files that are measured.
+FORMATS = ("float32", "int8")
 
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
 

@@ -17,8 +17,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from cells import FORMATS
-from experiments import LATENCY
+from experiments import FORMATS, LATENCY
 from networks import add_arguments, chosen, images_of
 
 LOADS = 10

@@ -3,7 +3,7 @@
 import functools
 from pathlib import Path
 
-from experiments import MODELS, RESULTS, rows, run_name, settings_of
+from experiments import HISTORY, MODELS, RESULTS, rows, run_name, settings_of
 
 
 def add_arguments(parser):
@@ -22,7 +22,8 @@ def chosen(parser, options, suffixes=(".keras",)):
         suffixes: Of the committed files that are meant.
     """
     committed = sorted(path for path in MODELS.iterdir() if path.suffix in suffixes)
-    by_name = {run_name(row): row for row in rows(options.results)}
+    known = rows(HISTORY) + rows(options.results)
+    by_name = {run_name(row): row for row in known}
     paths = options.networks or committed
     unknown = [str(path) for path in paths if path.stem not in by_name]
     if unknown or not paths:

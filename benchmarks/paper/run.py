@@ -47,6 +47,7 @@ BACKUP_EVERY = 10  # epochs
 
 def train(run, data, out, results):
     """Train one run in this process; writes its row and its network."""
+    import cifar10
     import variants
     from environment import describe
     from epoch_times import EpochTimes
@@ -61,7 +62,9 @@ def train(run, data, out, results):
     resumed = (folder / "training_metadata.json").exists()
     if not resumed:
         shutil.rmtree(folder, ignore_errors=True)
-    network, measured = trained_network(settings, [backup_and_restore(folder), times])
+    network, measured, _, _ = cifar10.train(
+        settings, [backup_and_restore(folder), times]
+    )
     network.save(out / f"{run_name(run)}.keras")
     row = {
         "experiment": run["experiment"],
@@ -81,17 +84,6 @@ def train(run, data, out, results):
     if settings.validate:
         row["validation_accuracy"], row["accuracy"] = row["accuracy"], None
     write_whole(out / f"{run_name(run)}.json", json.dumps(row))
-
-
-def trained_network(settings, callbacks):
-    """The network and a dict of results."""
-    import cifar10
-    import rivals
-
-    if settings.method in rivals.METHODS:
-        return rivals.compress(settings)
-    network, results, _, _ = cifar10.train(settings, callbacks)
-    return network, results
 
 
 def origin(run, out, results):

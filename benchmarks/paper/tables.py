@@ -1,264 +1,275 @@
-"""The tables of `docs/results.md`, in Markdown."""
+"""What pages say with numbers, in Markdown: tables, and sentences about them."""
 
 import collections
-import statistics
+import functools
+import json
 
-from cells import (
-    FORMATS,
-    NOTHING,
-    change_cell,
-    events,
-    file_size,
-    kept,
-    latency,
-    method_name,
-    network_name,
-    or_nothing,
-    seeds,
-    spread,
-    training_accuracy,
-)
+from experiments import FORMATS, HERE
 from report_parts import compiler_flags, machine, software, table
-from summaries import dense_of, place, time_ratio
+from summaries import NO_TEACHER, dense_of, first_shown, kept, latency_share
+
+MODEL_NAMES = {f"resnet{n}": f"ResNet-{n}" for n in (8, 18, 20, 32, 50, 56)}
+METHOD_NAMES = {
+    "dprp": "DPRP",
+    "truncated": "truncated, not trained on",
+    "finetuned": "dense for half of the epochs, truncated, trained on",
+}
+# By the words of `kind`: whom the answer is about.
+SUBJECTS = {
+    "DPRP, its own teacher": "A network that is cut, its own teacher from there on,",
+    "DPRP, from a trained network": "A trained network that is cut, and teaches,",
+    "narrower dense": "A dense network that is narrower from the start",
+}
+RANK_LOSSES = {"sum": "ranks by the lost shares added up"}
+NOTHING = "—"
+NOT_MEASURED = "This has not been measured yet."
 
 
-def accuracy_table(experiments, pool):
-    """Accuracy, its change against dense, and what is kept of the network.
+def model_name(each):
+    """As it is written in a text."""
+    return MODEL_NAMES.get(each["model"], each["model"])
+
+
+def kind(each):
+    """How a network was trained, without its size."""
+    name, teacher = METHOD_NAMES.get(each["method"], each["method"]), each["teacher"]
+    if each["width"]:
+        name = f"narrower {name}"
+    if each["weights"]:
+        alone = ", no teacher" if teacher in NO_TEACHER else ""
+        return f"{name}, from a trained network{alone}"
+    taught = "its own teacher" if teacher == "self" else "a dense teacher"
+    return name if teacher in NO_TEACHER else f"{name}, {taught}"
+
+
+def described(each):
+    """How it was trained, and what is not as it usually is."""
+    words = [kind(each), each["penalties"]]
+    if each["width"]:
+        words.append(f"{each['width']} filters at first")
+    if each["method"] == "dprp" and "target" not in each["pruning"]:
+        words.append("no target")
+    words.append(RANK_LOSSES.get(each["rank_loss"], each["rank_loss"]))
+    words.append("balanced factors" if each["balanced"] else None)
+    words.append("factors from the first step on" if each["factors"] else None)
+    if each["restart"] not in (None, 1):
+        anew = (
+            f"starts anew at {each['restart']:.0%}" if each["restart"] else "falls once"
+        )
+        words.append(f"learning rate {anew}")
+    if each["fraction"] < 1:
+        words.append(f"{each['images']:,} images")
+    return ", ".join(filter(None, words))
+
+
+def images(each):
+    """What accuracy was measured on."""
+    return "held-out training images" if each["validate"] else "test images"
+
+
+def written(form, value):
+    """What a format string makes of a value, a dash of None."""
+    return NOTHING if value is None else form.format(value)
+
+
+def spread(each, *keys):
+    """An accuracy in per cent: the mean, and the deviation where there is one."""
+    cell, deviation = written("{:.2%}", each.mean(*keys)), each.deviation(*keys)
+    return cell if deviation is None else f"{cell} ± {100 * deviation:.2f}"
+
+
+def change(each, pool):
+    """In points of accuracy against dense."""
+    dense = dense_of(each, pool)
+    difference = None if dense is each else each.change(dense)
+    return NOTHING if difference is None else f"{100 * difference:+.2f}"
+
+
+def events(each):
+    """At the beginning of which epochs ranks fell, counted from 0."""
+    epochs = {tuple(every) for every in each.values("event_epochs")}
+    return " or ".join(", ".join(map(str, e)) for e in sorted(epochs)) or NOTHING
+
+
+def latency(each, form, pool):
+    """Of an exported file, over that of the dense network's."""
+    return written("{:.0%}", latency_share(each, form, pool))
+
+
+def results_table(experiments, pool, named=True):
+    """What is kept of every network, and what that costs; no column without a figure.
 
     Args:
-        experiments: `Experiment`s: the rows.
+        experiments: `Experiment`s, the lines; all on the same images.
         pool: `Experiment`s that have the dense ones.
+        named: Whether the names of experiments and the epochs of events are of use.
     """
-    headings = ["experiment", "network", "seeds", "epochs", "test accuracy"]
-    headings += ["change, points", "parameters", "MACs", "training, s"]
-    return table(
-        headings,
-        [
-            [
-                f"`{each.name}`",
-                network_name(*each.network),
-                seeds(each),
-                epochs_cell(each),
-                spread(each, "accuracy"),
-                change_cell(each, pool),
-                kept(each, "parameters"),
-                kept(each, "macs"),
-                or_nothing("{:,.0f}".format, each.mean("seconds")),
-            ]
-            for each in experiments
-        ],
-    )
-
-
-def epochs_cell(experiment):
-    """Epochs of the training, and of its teacher's."""
-    teacher = experiment["teacher_epochs"]
-    return f"{experiment['epochs']}" + (f" (teacher: {teacher})" if teacher else "")
-
-
-def export_table(experiments, pool):
-    """Accuracy and size of the exported files."""
-    headings = ["experiment", "files"]
+    if not experiments:
+        return NOT_MEASURED
+    columns = {
+        "network": model_name,
+        "trained as": described,
+        "MACs": lambda each: written("{:.1%}", kept(each, "macs", pool)),
+        "parameters": lambda each: written("{:.1%}", kept(each, "parameters", pool)),
+        f"accuracy on {images(experiments[0])}": lambda e: spread(e, e.measured),
+        "change, points": lambda each: change(each, pool),
+        "int8 accuracy": lambda each: spread(each, "tflite", "int8", "accuracy"),
+    }
     for form in FORMATS:
-        headings += [f"{form}: accuracy", f"{form}: bytes"]
-    lines = []
+        columns[f"{form} latency"] = functools.partial(latency, form=form, pool=pool)
+    columns["seeds"] = lambda each: str(len(each.seeds))
+    if named:
+        names = {"experiment": lambda each: f"`{each.name}`"}
+        columns = {**names, **columns, "events at epochs": events}
+    cells = {name: [cell(e) for e in experiments] for name, cell in columns.items()}
+    full = {name: column for name, column in cells.items() if set(column) != {NOTHING}}
+    return table(list(full), zip(*full.values(), strict=True))
+
+
+def listed(parts):
+    """Strings as "a, b and c"."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def answer(shown, pool):
+    """The first table in a few sentences."""
+    dense = next((each for each in shown if each.dense and not each["width"]), None)
+    if dense is None:
+        return NOT_MEASURED
+    sentences = [
+        f"The dense {model_name(dense)} reaches {spread(dense, dense.measured)} on "
+        f"{images(dense)}."
+    ]
+    for words, subject in SUBJECTS.items():
+        if group := [each for each in shown if kind(each) == words]:
+            shares = listed([f"{kept(each, 'macs', pool):.0%}" for each in group])
+            changes = listed([change(each, pool) for each in group])
+            sentences.append(
+                f"{subject} changes that by {changes} points with {shares} of the MACs."
+            )
+    sentences += comparisons(shown, pool)
+    if any(each.seeds != dense.seeds for each in shown):
+        sentences.append("A change is over the seeds that both networks have.")
+    if dense["validate"]:
+        sentences.append(
+            "**These are not the test images**, but training images that were held out."
+        )
+    return " ".join(sentences)
+
+
+def narrower(others, shown, pool):
+    """A sentence about narrower networks that were measured on other images alone."""
+    model = shown[0]["model"] if shown else None
+    group = [e for e in others if kind(e) == "narrower dense" and e["model"] == model]
+    if not group or any(each["width"] for each in shown):
+        return ""
+    shares = listed([f"{kept(each, 'macs', pool):.0%}" for each in group])
+    changes = listed([change(each, pool) for each in group])
+    return (
+        f" On the {images(group[0])} dense networks that are narrower from the start "
+        f"change the accuracy by {changes} points with {shares} of the MACs."
+    )
+
+
+def comparisons(shown, pool):
+    """Every narrower network beside the one with DPRP of the next fewer MACs."""
+    taught = [each for each in shown if kind(each) == "DPRP, its own teacher"]
+    for narrow in (each for each in shown if each["width"]):
+        fewer = [each for each in taught if each.mean("macs") <= narrow.mean("macs")]
+        best = max(fewer, key=lambda each: each.mean("macs"), default=None)
+        if best and (difference := best.change(narrow)) is not None:
+            yield (
+                f"DPRP with {kept(best, 'macs', pool):.0%} of the MACs is "
+                f"{100 * abs(difference):.2f} points "
+                f"{'above' if difference > 0 else 'below'} the network that begins "
+                f"with {narrow['width']} filters and has "
+                f"{kept(narrow, 'macs', pool):.0%}."
+            )
+
+
+def former_table(experiments):
+    """What the former package reached, a column a size; latency of one network each."""
+    if not experiments:
+        return NOT_MEASURED
+    lines: dict[tuple, dict] = {}
     for each in experiments:
-        dense = dense_of(each, pool)
-        cells = [f"`{each.name}`", str(len(each.values("tflite")))]
+        cells = {described(each): spread(each, "accuracy")}
         for form in FORMATS:
-            cells += [spread(each, "tflite", form, "accuracy")]
-            cells += [file_size(each, dense, form)]
-        lines.append(cells)
-    return table(headings, lines)
-
-
-def published_table(ours, pool, published):
-    """Changes against each one's own dense network, ours before the published ones.
-
-    Args:
-        ours: `Experiment`s: the rows.
-        pool: `Experiment`s that have the dense ones.
-        published: What `published.json` holds.
-    """
-    entries = [
-        {
-            "model": each["model"],
-            "dataset": each["dataset"],
-            "method": f"this package, `{each.name}`",
-            "accuracy_change": 100 * each.change(dense_of(each, pool), "accuracy"),
-            "parameters_change": 100 * (each.mean("parameters_kept") - 1),
-            "macs_change": 100 * (each.mean("macs_kept") - 1),
-            "remark": f"mean of {len(each.seeds)} seeds" if len(each.seeds) > 1 else "",
-        }
-        for each in ours
-        if dense_of(each, pool)
-    ]
-    measured = list(dict.fromkeys((each["model"], each["dataset"]) for each in entries))
-    entries += published["figures"]
-    # Python's sort is stable: what was measured here stays in front.
-    entries.sort(key=lambda each: place((each["model"], each["dataset"]), measured))
-    headings = ["network", "method", "accuracy, points", "parameters", "MACs"]
-    headings += ["remark", "reference"]
+            cells[f"*latency of the {form} file*"] = latency(each, form, experiments)
+        for words, cell in cells.items():
+            if cell != NOTHING:
+                line = lines.setdefault((model_name(each), words), {})
+                line.setdefault(f"{each.mean('macs_kept'):.0%}", cell)
+    sizes = list(dict.fromkeys(size for line in lines.values() for size in line))
+    headings = ["network", "trained as", *(f"{size} of the MACs" for size in sizes)]
+    models = [model_name(each) for each in experiments]
+    lines_of = sorted(lines, key=lambda of: (models.index(of[0]), "*" in of[1]))
     return table(
         headings,
-        [published_cells(each, published["references"]) for each in entries],
+        [[*of, *(lines[of].get(size, NOTHING) for size in sizes)] for of in lines_of],
     )
 
 
-def published_cells(entry, references):
-    """One line of `published_table`."""
-    reference = references.get(entry.get("reference"))
-    return [
-        network_name(entry["model"], entry["dataset"]),
-        entry["method"],
-        or_nothing("{:+.2f}".format, entry["accuracy_change"]),
-        or_nothing("{:+.1f}%".format, entry["parameters_change"]),
-        or_nothing("{:+.1f}%".format, entry["macs_change"]),
-        entry["remark"],
-        f"[{reference['name']}]({reference['url']})" if reference else "",
-    ]
-
-
-def trade_off_table(pool):
-    """MACs, latency and accuracy of every way to a smaller network."""
-    headings = ["experiment", "method", "seeds", "epochs", "test accuracy"]
-    headings += [
-        "change, points",
-        "MACs kept",
-        *(f"{form} latency" for form in FORMATS),
-    ]
-    lines = []
-    for each in pool:
-        dense = dense_of(each, pool)
-        lines.append(
-            [
-                f"`{each.name}`",
-                method_name(each),
-                seeds(each),
-                str(each["epochs"]),
-                spread(each, "accuracy"),
-                change_cell(each, pool),
-                f"{each.mean('macs_kept'):.1%}",
-                *(latency(each, dense, form) for form in FORMATS),
-            ]
-        )
-    return table(headings, lines)
-
-
-def settings_table(experiments, pool):
-    """Experiments whose settings are compared: accuracy beside what is kept."""
-    headings = ["experiment", "network", "seeds", "epochs", "accuracy", "images"]
-    headings += ["change, points", "training accuracy", "parameters kept", "MACs kept"]
-    return table(
-        headings,
+def published_table():
+    """What others published for CIFAR-10, against each one's own dense network."""
+    published = json.loads((HERE / "published.json").read_text())
+    links = {
+        name: f"[{each['name']}]({each['url']})"
+        for name, each in published["references"].items()
+    }
+    lines = [
         [
-            [
-                f"`{each.name}`",
-                network_name(*each.network),
-                seeds(each),
-                str(each["epochs"]),
-                spread(each, each.measured),
-                "held out" if each["validate"] else "test",
-                change_cell(each, pool),
-                training_accuracy(each),
-                f"{each.mean('parameters_kept'):.1%}",
-                f"{each.mean('macs_kept'):.1%}",
-            ]
-            for each in experiments
-        ],
+            model_name(each),
+            f"{each['method']} ({links[each['reference']]})",
+            f"{100 + each['macs_change']:.0f}%",
+            f"{each['accuracy_change']:+.2f}",
+            each["remark"],
+        ]
+        for each in published["figures"]
+    ]
+    claims = "; ".join(
+        f"{each['claim']} ([{each['name']}]({each['url']}))"
+        for each in published["claims"]
     )
-
-
-def limited_table(experiments):
-    """Accuracy by share of the training images."""
-    headings = ["experiment", "share of the images", "images", "epochs", "seeds"]
-    headings += ["test accuracy", "change, points", "parameters kept", "MACs kept"]
-    return table(
-        headings,
-        [
-            [
-                f"`{each.name}`",
-                f"{each['fraction']:.0%}",
-                or_nothing("{:,}".format, each["images"]),
-                str(each["epochs"]),
-                seeds(each),
-                spread(each, "accuracy"),
-                change_cell(each, experiments),
-                f"{each.mean('parameters_kept'):.1%}",
-                f"{each.mean('macs_kept'):.1%}",
-            ]
-            for each in sorted(experiments, key=lambda each: each["fraction"])
-        ],
-    )
-
-
-def held_out_table(experiments):
-    """Trials of the defaults: what was asked for, and what came of it."""
-    headings = ["experiment", "teacher", "events at epochs", "MACs", "parameters"]
-    headings += ["held-out accuracy", "seeds"]
-    return table(
-        headings,
-        [
-            [
-                f"`{each.name}`",
-                each["teacher"],
-                events(each),
-                kept(each, "macs"),
-                kept(each, "parameters"),
-                spread(each, each.measured),
-                seeds(each),
-            ]
-            for each in experiments
-        ],
-    )
-
-
-def time_table(experiments, pool):
-    """Epochs and seconds of every training against the dense one of as many epochs."""
-    headings = ["experiment", "rows", "epochs", "seconds", "seconds, ratio to dense"]
-    headings += ["median epoch, s", "peak memory"]
-    lines = []
-    for each in experiments:
-        epochs = [second for run in each.values("epoch_seconds") for second in run]
-        memory = each.mean("peak_memory_bytes")
-        lines.append(
-            [
-                f"`{each.name}`",
-                str(len(each.values("seconds"))),
-                str(each["epochs"]),
-                or_nothing("{:,.0f}".format, each.mean("seconds")),
-                or_nothing("{:.2f}".format, time_ratio(each, dense_of(each, pool))),
-                f"{statistics.median(epochs):.2f}" if epochs else NOTHING,
-                or_nothing(lambda size: f"{size / 2**20:,.0f} MiB", memory),
-            ]
-        )
-    return table(headings, lines)
+    headings = ["network", "method", "MACs", "change, points", "remark"]
+    return f"{table(headings, lines)}\n\nThe method's own papers report {claims}."
 
 
 def machine_table(experiments):
-    """Hardware and versions, and how many networks were measured with them."""
+    """Hardware, versions and seeds, and how many networks were measured with them."""
+    if not experiments:
+        return NOT_MEASURED
+    where = [("training", row) for each in experiments for row in each.rows]
+    found = [e for each in experiments for e in each.values("tflite_environment")]
+    where += [("export", environment) for environment in found]
+    where += [("latency", e.latency["environment"]) for e in experiments if e.latency]
     counts = collections.Counter(
-        (
-            what,
-            machine(environment),
-            backend,
-            compiler_flags(environment),
-            software(environment),
-        )
-        for each in experiments
-        for what, backend, environment in environments(each)
+        (what, machine(each), each["backend"], compiler_flags(each), software(each))
+        for what, each in where
     )
-    return table(
-        ("what", "hardware", "backend", "`XLA_FLAGS`", "versions", "networks"),
-        [[*what, str(count)] for what, count in sorted(counts.items(), reverse=True)],
-    )
+    lines = [[*what, str(count)] for what, count in sorted(counts.items())[::-1]]
+    headings = ["what", "hardware", "backend", "`XLA_FLAGS`", "versions", "networks"]
+    seeds = sorted({seed for each in experiments for seed in each.seeds})
+    return f"{table(headings, lines)}\n\nSeeds: {', '.join(map(str, seeds))}."
 
 
-def environments(experiment):
-    """What was measured where: task, backend and environment, one for each network."""
-    for row in experiment.rows:
-        yield "training", row["backend"], row
-        if row.get("tflite_environment"):
-            yield "export", "", row["tflite_environment"]
-    if experiment.latency:
-        yield "latency", "", experiment.latency["environment"]
+def fragments(experiments, former):
+    """A dict from the name of a fragment to its text.
+
+    Args:
+        experiments: `Experiment`s of the package as it is.
+        former: Those of the history.
+    """
+    shown = first_shown(experiments)
+    others = [e for e in experiments if not e["validate"] and e not in shown]
+    held_out = [each for each in experiments if each["validate"]]
+    return {
+        "answer": answer(shown, experiments) + narrower(others, shown, experiments),
+        "main": results_table(shown, experiments, named=False),
+        "others": results_table(others, experiments),
+        "held_out": results_table(held_out, experiments),
+        "published": published_table(),
+        "machines": machine_table(experiments),
+        "history": former_table(former),
+    }

@@ -20,11 +20,13 @@ def apply(run):
     if "rank_loss" in run:
         ranks.loss_of = RANK_LOSSES[run["rank_loss"]]
     if run.get("balanced"):
-        SVDLayer.change_to = balanced(SVDLayer.change_to)
+        SVDLayer.change_to = balanced(  # type: ignore[method-assign]
+            SVDLayer.change_to
+        )
 
 
 def balanced(change_to):
-    """Factors U sqrt(s), 1 and V sqrt(s): gradients reach U and V scaled by the root."""
+    """Factors U sqrt(s), 1, V sqrt(s): gradients reach U and V scaled by the root."""
 
     def changed(layer, decomposition):
         change = change_to(layer, decomposition)

@@ -140,7 +140,7 @@ def pair_section(results):
         "has the numbers of 3 x 3 with 128 channels or more, and the pair at most half "
         "of the MACs. All of this is of one run, with JAX and 3 x 3 only, and ratios "
         "of the smallest layers scatter. What it is worth in a whole training is not "
-        "measured; `jax-gpu` and `jax-gpu-no-triton` above have no such layer.\n\n"
+        "measured; `jax-gpu` above has no such layer.\n\n"
         f"Machine: {machine(results)}; `XLA_FLAGS` {compiler_flags(results)}; "
         f"{software(results)}.\n" + former_pairs(results)
     )
@@ -190,7 +190,7 @@ def page():
         "-->\n\n# Training time, measured\n\n"
         "ResNet-20 of the CIFAR-10 example, dense and then with DPRP at "
         f"{first['macs_kept']:.0%} of the MACs (by today's script also as its own "
-        "teacher), in one process with nothing beside it; "
+        "teacher), in one process; "
         f"batches of {first['batch']}, everything else as by default. "
         "Compilation and events are included. This measures it on another machine "
         "(with `--images 50000` on a GPU):\n\n"
@@ -207,11 +207,13 @@ def page():
         "epochs is computed from the same parts. On a CPU an event costs a few "
         "steps, and steps get faster or stay as they are as ranks fall. On a GPU a "
         "network as small as this one has quick steps and many kernels to compile, "
-        "so that events are most of these trainings, and a step takes a tenth "
-        "longer than a dense one even after the last event: there the factors of so "
-        "small layers are always merged into the dense kernel.\n\n"
+        "so that an event costs as much as a dozen epochs, and a step takes longer "
+        "than a dense one even after the last event: there the factors of so small "
+        "layers are always merged into the dense kernel.\n\n"
         "The TensorFlow run was bound to one core (`taskset`), as on two it often "
-        "ran both threads on one; the runs on a GPU to eight. Of `XLA_FLAGS`, see "
+        "ran both threads on one. Beside `jax-gpu`, another GPU of the same host "
+        "trained other networks, which makes its epochs uneven: in quiet ones a step "
+        "after the event takes a tenth longer than a dense one. Of `XLA_FLAGS`, see "
         "[Troubleshooting](troubleshooting.md#training-got-slower).\n\n"
         f"Versions: {versions}.\n\n" + pair_section(pairs)
     )

@@ -44,11 +44,13 @@ class Distillation(keras.layers.Layer):
         self.memory = self.add_weight(
             name="memory", shape=(0,), initializer="zeros", **float32
         )
-        self.distances = self.add_weight(
-            name="distances",
+        # Each replica of a distribution strategy adds up its own.
+        self.distances = keras.Variable(
+            "zeros",
             shape=(2,),
-            initializer="zeros",
-            aggregation="only_first_replica",
+            name="distances",
+            aggregation="mean",
+            synchronization="on_read",
             **float32,
         )
         self.built = True
@@ -125,8 +127,8 @@ class Distillation(keras.layers.Layer):
         )
         if models.in_step():
             one = ops.ones((), "float32")
-            distance32 = ops.cast(distance, "float32")
-            self.distances.assign(self.distances + ops.stack([distance32, one]))
+            whole = losses.of_all_replicas(ops.cast(distance, "float32"))
+            self.distances.assign(self.distances + ops.stack([whole, one]))
         return loss + ops.cast(distance, loss.dtype)
 
     def _answers(self, inputs, y_pred):
@@ -152,7 +154,7 @@ class Distillation(keras.layers.Layer):
 
     # What `live/models.py` asks of layers whose variables change shape.
 
-    def variables_of_any_shape(self):
+    def state_variables(self):
         return {"memory": self.memory}
 
     def settle_in(self, model):

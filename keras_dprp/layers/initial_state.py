@@ -1,10 +1,43 @@
-"""The variables a layer begins with: a dense kernel, or the factors of one."""
+"""What a layer begins with: the rank asked for, and variables of that rank."""
+
+import functools
 
 import numpy as np
 from keras import ops
 
 from keras_dprp.layers.state import FACTORS
 from keras_dprp.svd import decompose_kernel
+
+
+def check_rank(rank):
+    """Return `rank` if it is None, an int >= 1 or a float in (0, 1]."""
+    if rank is None:
+        return rank
+    if isinstance(rank, bool) or not isinstance(rank, (int, float, np.integer)):
+        raise TypeError(
+            "`rank` must be None (dense), an int, or a float in (0, 1]. "
+            f"Received: rank={rank!r} (of type {type(rank).__name__})"
+        )
+    if isinstance(rank, float) and not 0 < rank <= 1:
+        raise ValueError(
+            f"A float `rank` is a share of the full rank, in (0, 1]. "
+            f"Received: rank={rank}"
+        )
+    if rank < 1 and not isinstance(rank, float):
+        raise ValueError(f"`rank` must be at least 1. Received: rank={rank}")
+    return rank if isinstance(rank, float) else int(rank)
+
+
+def resolve_rank(rank, full_rank, layer_name):
+    """The rank as an int between 1 and the full rank; None stays None."""
+    if isinstance(rank, float):
+        return max(1, round(rank * full_rank))
+    if rank is not None and rank > full_rank:
+        raise ValueError(
+            f"`rank` of layer '{layer_name}' must be at most its full rank "
+            f"{full_rank}. Received: rank={rank}"
+        )
+    return rank
 
 
 def initial_state(matrix, rank, kernel_initializer):
@@ -16,53 +49,37 @@ def initial_state(matrix, rank, kernel_initializer):
         kernel_initializer: A `keras.initializers.Initializer`; the factors are the
             SVD of what it draws, once for all three of them.
     """
+    shapes = matrix.factor_shapes(rank or 0)
     if rank is None:
-        empty = {n: (shape, "zeros") for n, shape in matrix.factor_shapes(0).items()}
+        empty = {name: (shape, "zeros") for name, shape in shapes.items()}
         return {"kernel": (matrix.kernel_shape, kernel_initializer), **empty}
     draw = _Draw(matrix, kernel_initializer)
-    factors = {
-        name: (shape, draw.initializer(name))
-        for name, shape in matrix.factor_shapes(rank).items()
-    }
+    factors = {n: (shape, functools.partial(draw, n)) for n, shape in shapes.items()}
     return {"kernel": ((*matrix.kernel_shape[:-1], 0), "zeros"), **factors}
 
 
 class _Draw:
-    """The factors of one initial kernel, drawn and decomposed on the host."""
+    """Initializes factors: those of one kernel, drawn and decomposed on the host."""
 
     def __init__(self, matrix, kernel_initializer):
-        self.matrix = matrix
-        self.kernel_initializer = kernel_initializer
-        self._factors = self._decompose(self._draw())
+        self.matrix, self.kernel_initializer = matrix, kernel_initializer
+        self._factors: dict = {}
 
-    def initializer(self, name):
-        def initialize(shape, dtype=None):
-            factors = self._factors
-            if factors is None:
-                drawn = self._draw()
-                factors = self._factors = self._decompose(drawn)
-            if factors is None:
-                # Each factor from a draw of its own: initializers have a fixed seed.
-                factors = _symbolic_factors(drawn)
-            return ops.cast(factors[name][..., : shape[-1]], dtype or "float32")
-
-        return initialize
+    def __call__(self, name, shape, dtype=None):
+        factors = self._factors or self._draw()
+        return ops.cast(factors[name][..., : shape[-1]], dtype or "float32")
 
     def _draw(self):
         kernel = self.kernel_initializer(self.matrix.kernel_shape, dtype="float32")
-        return self.matrix.to_matrix(kernel)
-
-    def _decompose(self, drawn):
-        """Arrays by name; None while Keras traces a model, where draws are symbolic."""
+        matrix = self.matrix.to_matrix(kernel)
         try:
-            drawn = np.asarray(ops.convert_to_numpy(drawn))
+            matrix = np.asarray(ops.convert_to_numpy(matrix))
         except Exception:
-            # Each backend has an error of its own for a symbolic tensor.
-            return None
-        decomposition = decompose_kernel(drawn)
-        return {name: getattr(decomposition, name) for name in FACTORS}
-
-
-def _symbolic_factors(matrix):
-    U, s, Vt = ops.svd(matrix, full_matrices=False)
-    return dict(zip(FACTORS, (U, s, ops.swapaxes(Vt, -1, -2)), strict=True))
+            # Keras traces a model, and each backend has an error of its own for a
+            # symbolic tensor. Each factor is from a draw of its own then, of the same
+            # kernel: initializers have a fixed seed.
+            U, s, Vt = ops.svd(matrix, full_matrices=False)
+            return dict(zip(FACTORS, (U, s, ops.swapaxes(Vt, -1, -2)), strict=True))
+        decomposition = decompose_kernel(matrix)
+        self._factors = {name: getattr(decomposition, name) for name in FACTORS}
+        return self._factors

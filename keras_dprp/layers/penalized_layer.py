@@ -74,11 +74,14 @@ class PenalizedLayer(keras.layers.Layer):
             return
         # Float32 whatever the policy, as the penalties themselves.
         float32 = {"dtype": "float32", "autocast": False, "trainable": False}
-        self.penalty_values = self.add_weight(
-            name="penalty_values",
+        # Read from one replica, and not shared in the middle of a step: replicas would
+        # take turns there, and find each other's losses in `losses`.
+        self.penalty_values = keras.Variable(
+            "zeros",
             shape=(len(self.terms),),
-            initializer="zeros",
+            name="penalty_values",
             aggregation="only_first_replica",
+            synchronization="on_read",
             **float32,
         )
         self.kept_rank = self.add_weight(
@@ -109,7 +112,7 @@ class PenalizedLayer(keras.layers.Layer):
             kept_rank = ops.convert_to_tensor(self.kept_rank)
             factors = self.factors()
             values = ops.stack([term(*factors, kept_rank) for term in self.terms])
-            weights = np.array([term.weight for term in self.terms], "float32")
+            weights = ops.array([term.weight for term in self.terms], "float32")
             losses.append(ops.sum(values * weights))
             if training or models.in_step():
                 self.penalty_values.assign(values)

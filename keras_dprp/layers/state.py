@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dprp.live import changes, optimizers
+from keras_dprp.live import changes, models, optimizers
 
 FACTORS = ("U", "s", "V")
 STATE = ("kernel", *FACTORS)
@@ -25,10 +25,6 @@ class StateLayer(keras.layers.Layer):
         """Whether the kernel is a dense one now."""
         return 0 not in self._kernel.shape
 
-    def state_variables(self):
-        """The variables that change shape, by name."""
-        return dict(zip(STATE, (self._kernel, self.U, self.s, self.V), strict=True))
-
     def _unused(self):
         """Zero, for gradients of what is empty: Keras warns where there are none."""
         empty = [v for v in self.state_variables().values() if 0 in v.shape]
@@ -36,17 +32,29 @@ class StateLayer(keras.layers.Layer):
 
     # What `live/models.py` asks of layers whose variables change shape.
 
-    def variables_of_any_shape(self):
-        """The same, as `live/models.py` asks for them."""
-        return self.state_variables()
+    def state_variables(self):
+        """The variables that change shape, by name."""
+        return dict(zip(STATE, (self._kernel, self.U, self.s, self.V), strict=True))
 
     def settle_in(self, model):
-        """Have a model's optimizers decay what they should; whether they did not."""
         return optimizers.place_weight_decay(model, self)
 
     def check_values(self, values):
         """Raise a ValueError unless arrays by name are a state of this layer."""
-        check_state(self.name, self.matrix, values)
+        matrix = self.matrix
+        shapes = {name: tuple(values[name].shape) for name in STATE}
+        rank = shapes["s"][-1] if shapes["s"] else 0
+        no_kernel = {"kernel": (*matrix.kernel_shape[:-1], 0)}
+        dense = {"kernel": tuple(matrix.kernel_shape), **matrix.factor_shapes(0)}
+        factorised = {**no_kernel, **matrix.factor_shapes(rank)}
+        if shapes == dense or (shapes == factorised and 0 < rank <= matrix.full_rank):
+            return
+        largest = {**no_kernel, **matrix.factor_shapes(matrix.full_rank)}
+        raise ValueError(
+            f"Layer '{self.name}' expected the weights of a dense kernel, of shapes "
+            f"{dense}, or factors of at most full rank, of shapes {largest}. "
+            f"Received: shapes {shapes}"
+        )
 
     def load_values(self, values):
         """Take checked values of any state; slots of another one begin anew."""
@@ -60,13 +68,7 @@ class StateLayer(keras.layers.Layer):
     # Saving.
 
     def set_weights(self, weights):
-        if len(weights) == len(self.weights):
-            arrays = dict(
-                zip(map(id, self.weights), map(np.asarray, weights), strict=True)
-            )
-            values = {n: arrays[id(v)] for n, v in self.state_variables().items()}
-            self.check_values(values)
-            self.load_values(values)
+        models.take_states(self, [self], weights)
         super().set_weights(weights)
 
     def save_own_variables(self, store):
@@ -86,22 +88,19 @@ class StateLayer(keras.layers.Layer):
         state = {name: values.pop(name) for name in STATE}
         self.check_values(state)
         for name, value in values.items():
-            self._check_shape(name, variables[name], value)
+            if value.shape != tuple(variables[name].shape):
+                hint = (
+                    ". The layer had other penalties: factorise with the same "
+                    "`structure` and `compression`, or load the whole model"
+                )
+                raise ValueError(
+                    f"Layer '{self.name}' expected '{name}' of shape "
+                    f"{tuple(variables[name].shape)}. Received: shape {value.shape}"
+                    f"{hint if name.startswith('penalty') else ''}"
+                )
         self.load_values(state)
         for name, value in values.items():
             variables[name].assign(value)
-
-    def _check_shape(self, name, variable, value):
-        if value.shape != tuple(variable.shape):
-            hint = (
-                ". The layer had other penalties: factorise with the same "
-                "`structure` and `compression`, or load the whole model"
-            )
-            raise ValueError(
-                f"Layer '{self.name}' expected '{name}' of shape "
-                f"{tuple(variable.shape)}. Received: shape {value.shape}"
-                f"{hint if name.startswith('penalty') else ''}"
-            )
 
     def _own_variables(self):
         """Variables by name, without those of a layer used as activation."""
@@ -122,27 +121,3 @@ class UnlessEmpty(keras.regularizers.Regularizer):
 
     def __call__(self, kernel):
         return ops.zeros(()) if 0 in kernel.shape else self.regularizer(kernel)
-
-
-def check_state(layer_name, matrix, values):
-    """Raise a ValueError unless arrays are the state of such a layer.
-
-    Args:
-        layer_name: For the message.
-        matrix: The layer's `KernelMatrix`.
-        values: Dict from name ("kernel", "U", "s", "V") to array.
-    """
-    shapes = {name: tuple(values[name].shape) for name in STATE}
-    rank = shapes["s"][-1] if shapes["s"] else 0
-    dense = {"kernel": tuple(matrix.kernel_shape), **matrix.factor_shapes(0)}
-    factorised = {
-        "kernel": (*matrix.kernel_shape[:-1], 0),
-        **matrix.factor_shapes(rank),
-    }
-    if shapes != dense and (shapes != factorised or not 0 < rank <= matrix.full_rank):
-        largest = {**factorised, **matrix.factor_shapes(matrix.full_rank)}
-        raise ValueError(
-            f"Layer '{layer_name}' expected the weights of a dense kernel, of shapes "
-            f"{dense}, or factors of at most full rank, of shapes {largest}. "
-            f"Received: shapes {shapes}"
-        )

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_dprp.layers.kernel_matrix import MODES, Conv2DMatrix
-from keras_dprp.layers.mode import cheapest_mode
+from keras_dprp.copies import shared_arguments
+from keras_dprp.layers.kernel_matrix import MODES, Conv2DMatrix, cheapest, check_mode
 from keras_dprp.layers.svd_layer import SVDLayer
 
 
@@ -44,24 +44,7 @@ class SVDConv2D(SVDLayer):
     """
 
     stock_class = keras.layers.Conv2D
-    stock_arguments = (
-        "filters",
-        "kernel_size",
-        "strides",
-        "padding",
-        "data_format",
-        "dilation_rate",
-        "groups",
-        "activation",
-        "use_bias",
-        "kernel_initializer",
-        "bias_initializer",
-        "kernel_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
-    )
+    stock_arguments = shared_arguments(keras.layers.Conv2D)
 
     def __init__(
         self,
@@ -87,33 +70,8 @@ class SVDConv2D(SVDLayer):
         mode="spatial",
         **kwargs,
     ):
-        if mode not in (*MODES, "auto"):
-            raise ValueError(
-                "`mode` must be 'spatial', 'channel' or 'auto'. "
-                f"Received: mode={mode!r}"
-            )
-        # The stock layer checks the arguments and brings them into standard form.
-        # Named, so that it takes no automatic name away from the user's layers.
-        stock = keras.layers.Conv2D(
-            filters=filters,
-            kernel_size=kernel_size,
-            strides=strides,
-            padding=padding,
-            data_format=data_format,
-            dilation_rate=dilation_rate,
-            groups=groups,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-            name="stock",
-        )
-        super().__init__(stock, rank, structure, compression, **kwargs)
+        check_mode(mode)
+        super().__init__(locals(), rank, structure, compression, **kwargs)
         self.mode = mode
 
     @property
@@ -131,7 +89,7 @@ class SVDConv2D(SVDLayer):
         self.compute_output_shape(input_shape)
         if self.mode == "auto":
             ways = [Conv2DMatrix.of(self, input_shape, mode) for mode in MODES]
-            self.mode = cheapest_mode(ways, input_shape).mode
+            self.mode = cheapest(ways, input_shape).mode
         return Conv2DMatrix.of(self, input_shape, self.mode)
 
     def apply_kernel(self, inputs, kernel):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_dprp.copies import shared_arguments
 from keras_dprp.layers.kernel_matrix import KernelMatrix
 from keras_dprp.layers.svd_layer import SVDLayer
 
@@ -19,11 +20,7 @@ class SVDDense(SVDLayer):
         kernel_regularizer, bias_regularizer, activity_regularizer,
         kernel_constraint, bias_constraint: As in `keras.layers.Dense`. The kernel
             regularizer acts on the product. A kernel constraint is refused.
-        rank: None (dense), an int, or a float in (0, 1], a share of the full rank.
-        structure: None, a name ("orthogonality", "ordering"), a penalty object, or a
-            list of them.
-        compression: None, a name ("hoyer", "l1", "l2", "funnel"), a penalty object,
-            or a list of them.
+        rank, structure, compression: As in `SVDConv2D`.
 
     Raises:
         ValueError: For a bad argument of the stock layer, an unknown penalty, a rank
@@ -36,18 +33,7 @@ class SVDDense(SVDLayer):
     """
 
     stock_class = keras.layers.Dense
-    stock_arguments = (
-        "units",
-        "activation",
-        "use_bias",
-        "kernel_initializer",
-        "bias_initializer",
-        "kernel_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
-    )
+    stock_arguments = shared_arguments(keras.layers.Dense)
 
     def __init__(
         self,
@@ -66,22 +52,7 @@ class SVDDense(SVDLayer):
         compression=None,
         **kwargs,
     ):
-        # The stock layer checks the arguments and brings them into standard form.
-        # Named, so that it takes no automatic name away from the user's layers.
-        stock = keras.layers.Dense(
-            units=units,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-            name="stock",
-        )
-        super().__init__(stock, rank, structure, compression, **kwargs)
+        super().__init__(locals(), rank, structure, compression, **kwargs)
 
     def kernel_matrix(self, input_shape):
         return KernelMatrix((input_shape[-1], self.units))

@@ -7,9 +7,8 @@ import numpy as np
 from keras import ops
 
 from keras_dprp.copies import twin_config
-from keras_dprp.layers.initial_state import initial_state
+from keras_dprp.layers.initial_state import check_rank, initial_state, resolve_rank
 from keras_dprp.layers.penalized_layer import PenalizedLayer
-from keras_dprp.layers.rank import check_rank, resolve_rank
 from keras_dprp.layers.state import FACTORS, StateLayer, UnlessEmpty
 from keras_dprp.live import changes, models
 from keras_dprp.svd import decompose_factors, decompose_kernel
@@ -30,7 +29,7 @@ class SVDLayer(StateLayer, PenalizedLayer):
     as a matrix, and apply it.
 
     Args:
-        stock: The stock Keras layer of the same arguments.
+        arguments: Dict with those of the stock layer, by name.
         rank: None (dense), an int, or a float in (0, 1], a share of the full rank.
         structure: None, a name, a penalty object, or a list of them.
         compression: Likewise.
@@ -46,7 +45,11 @@ class SVDLayer(StateLayer, PenalizedLayer):
     stock_arguments: tuple[str, ...]
     groups = 1
 
-    def __init__(self, stock, rank, structure, compression, **kwargs):
+    def __init__(self, arguments, rank, structure, compression, **kwargs):
+        # The stock layer checks the arguments and brings them into standard form.
+        # Named, so that it takes no automatic name away from the user's layers.
+        given = {name: arguments[name] for name in self.stock_arguments}
+        stock = self.stock_class(**given, name="stock")
         super().__init__(
             structure,
             compression,

@@ -58,7 +58,12 @@ def apply(changes_by_layer):
 
     Args:
         changes_by_layer: Dict from a layer to its `Change`.
+
+    Raises:
+        ValueError: If devices cannot share a new rank; nothing is changed then.
     """
+    for layer, change in changes_by_layer.items():
+        _check_layouts(layer, change)
     holding = list(
         dict.fromkeys(m for x in changes_by_layer for m in models.holders(x))
     )
@@ -89,6 +94,23 @@ def set_plain_value(layer, variable, value):
     for model in holding:
         track_again([model, *models.flatten_layers(model)])
         models.forget_compiled(model)
+
+
+def _check_layouts(layer, change):
+    """Raise a ValueError where devices share an axis that cannot be divided."""
+    for name, variable in change.variables.items():
+        layout = variable._layout
+        if layout is None or layout.axes[-1] is None:
+            continue
+        mesh, rank = layout.device_mesh, np.shape(change.values[name])[-1]
+        devices = mesh.shape[mesh.axis_names.index(layout.axes[-1])]
+        if rank % devices:
+            raise ValueError(
+                f"{devices} devices share the ranks of '{variable.path}', so these "
+                f"must be multiples of {devices}: pass `multiple_of={devices}`, or a "
+                "layout map that leaves the last axes of U, s and V whole. "
+                f"Received: rank {rank} for layer '{layer.name}'"
+            )
 
 
 def _reshapes(change):

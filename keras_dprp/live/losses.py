@@ -3,12 +3,18 @@
 import weakref
 
 import keras
+from keras.src.losses.loss import unscale_loss_for_distribution
 
 
 def compiled_losses(model):
     """Path to an output, loss and weight, of every loss a model was compiled with."""
     losses = model._compile_loss
     return [] if losses is None else [each[:3] for each in losses._flat_losses]
+
+
+def of_all_replicas(loss):
+    """A loss that Keras has divided by the number of replicas, as it was before."""
+    return unscale_loss_for_distribution(loss)
 
 
 def wrap_loss(model, layer):

@@ -1,9 +1,10 @@
 """The models that hold a factorised layer, and what they have compiled.
 
-Nothing leads from a layer to its models. Every model that calls a layer is noted when
-it does; `adopt` notes one that has not called its layers yet.
+Nothing leads from a layer to its models. A model is noted when it calls a layer, when
+it loads or sets weights, and when `adopt` is given it.
 """
 
+import functools
 import weakref
 
 import keras
@@ -85,56 +86,74 @@ def shape_shifters(model):
     return [
         layer
         for layer in flatten_layers(model)
-        if hasattr(layer, "variables_of_any_shape") and layer.built
+        if hasattr(layer, "state_variables") and layer.built
     ]
 
 
-class SetWeights:
-    """`model.set_weights` that takes the weights of another state or rank.
+def take_states(owner, layers, weights):
+    """Give layers the states that a list of their owner's weights has.
 
-    EarlyStopping restores its best weights with it, at the very end of training.
+    Nothing is changed unless all of them fit: Keras would find a misfit only after it
+    has assigned all that comes before it.
+
+    Args:
+        owner: The model, or the layer, whose `set_weights` gets the list.
+        layers: Those of its layers whose variables change shape.
+        weights: A list of arrays.
+
+    Raises:
+        ValueError: If an array does not fit.
     """
-
-    def __init__(self, model):
-        self._model = weakref.ref(model)
-
-    def __call__(self, weights):
-        model = self._model()
-        assert model is not None  # It is what holds this object.
-        if len(weights) == len(model.weights):
-            arrays = [np.asarray(value) for value in weights]
-            values = dict(zip(map(id, model.weights), arrays, strict=True))
-            layers = shape_shifters(model)
-            _check_shapes(model, layers, values)
-            for layer in layers:
-                own = layer.variables_of_any_shape()
-                layer.load_values({n: values[id(v)] for n, v in own.items()})
-        type(model).set_weights(model, weights)
-
-
-def _check_shapes(model, layers, values):
-    """Raise unless arrays by `id(variable)` fit the model, whatever its state.
-
-    Keras would find a misfit only after it has assigned all that comes before it.
-    """
-    free = set()
-    for layer in layers:
-        own = layer.variables_of_any_shape()
-        layer.check_values({name: values[id(v)] for name, v in own.items()})
-        free |= {id(v) for v in own.values()}
-    for variable in model.weights:
-        shape = values[id(variable)].shape
-        if id(variable) not in free and shape != tuple(variable.shape):
+    if len(weights) != len(owner.weights):
+        return  # Keras says so.
+    arrays = map(np.asarray, weights)
+    values = dict(zip(map(id, owner.weights), arrays, strict=True))
+    states = {
+        layer: {n: values.pop(id(v)) for n, v in layer.state_variables().items()}
+        for layer in layers
+    }
+    for layer, state in states.items():
+        layer.check_values(state)
+    for variable in owner.weights:
+        value = values.get(id(variable))
+        if value is not None and value.shape != tuple(variable.shape):
             raise ValueError(
                 f"`weights` must have an array of shape {tuple(variable.shape)} for "
-                f"variable '{variable.path}'. Received: shape {shape}"
+                f"variable '{variable.path}'. Received: shape {value.shape}"
             )
+    for layer, state in states.items():
+        layer.load_values(state)
 
 
 def _join(layer, model):
     """Note that a model holds a layer; whether this changed what decays."""
     _holders.setdefault(layer, weakref.WeakSet()).add(model)
-    if "set_weights" not in vars(model):
-        # Past Keras's tracking, which would take it for a part of the model.
-        object.__setattr__(model, "set_weights", SetWeights(model))
     return layer.settle_in(model)
+
+
+# Keras tells no layer that it has become a part of a model, and a model out of a file
+# has called none of its layers. So the methods of every model by which its variables
+# can get values of another shape note the model first. Models without factorised
+# layers do as they did.
+_keras_load_own_variables = keras.Model.load_own_variables
+_keras_set_weights = keras.Model.set_weights
+
+
+@functools.wraps(_keras_load_own_variables)
+def _load_own_variables(model, store):
+    # Files are loaded from the model down: the layers in it come after this.
+    adopt(model)
+    _keras_load_own_variables(model, store)
+
+
+@functools.wraps(_keras_set_weights)
+def _set_weights(model, weights):
+    layers = shape_shifters(model)
+    if layers:
+        adopt(model)
+        take_states(model, layers, weights)
+    _keras_set_weights(model, weights)
+
+
+keras.Model.load_own_variables = _load_own_variables
+keras.Model.set_weights = _set_weights

@@ -194,16 +194,10 @@ def _anew(optimizer, change, name, key):
 def _means(squares, axis):
     """Adafactor's means of squares; of what is empty, zeros."""
     return {
-        key: np.mean(array, axis=axis)
-        if array.size
-        else np.zeros(_without(array, axis))
+        key: np.sum(array, axis=axis) / max(array.shape[axis], 1)
         for key, array in squares.items()
         if array.ndim > 1
     }
-
-
-def _without(array, axis):
-    return np.delete(array.shape, axis)
 
 
 def _ftrl_linear(optimizer, weights, accumulator):

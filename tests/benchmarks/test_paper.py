@@ -17,7 +17,6 @@ SETTINGS = {
     # Before the network that both need, as a file may have it.
     "cut": {
         "model": "resnet8",
-        "method": "truncated",
         "weights": "dense",
         "epochs": 1,
         "seeds": [1],
@@ -120,7 +119,7 @@ def test_a_teacher_may_be_a_committed_network(folder, paper):
     name = "resnet20-dense-seed1"
     assert experiments.needed(taught) == {"teacher": name}
     assert experiments.network_of(name, folder).exists()
-    committed = experiments.RESULTS
+    committed = experiments.HISTORY
     assert experiments.row_of(name, folder, committed)["epochs"] == 200
     with pytest.raises(ValueError, match=f"The run {name} must have a row"):
         experiments.row_of(name, folder, folder / "results.jsonl")

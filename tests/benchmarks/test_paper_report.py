@@ -1,4 +1,4 @@
-"""The report of the paper's experiments: what the page says of made-up rows."""
+"""The report of the paper's experiments: what its fragments say of made-up rows."""
 
 import json
 import shutil
@@ -8,123 +8,16 @@ from pathlib import Path
 
 import keras
 import pytest
+from PIL import Image
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "paper" / "report.py"
 MACHINE = {
     "backend": "jax",
-    "versions": {"python": "3.11.7", "keras": "3.15.1", "ai-edge-litert": "2.3.0"},
+    "versions": {"python": "3.11.7", "keras": "3.15.1"},
     "hardware": {"processor": "Some CPU", "cores": 4, "gpu": "Some GPU"},
 }
 NOT_MEASURED = "This has not been measured yet."
-
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="Needs no Keras: once is enough."
-)
-
-
-def make_row(experiment, seed=0, kept=1.0, **changes):
-    """A row of ResNet-20; of DPRP if anything was cut off."""
-    dense = kept == 1.0
-    full = {"stage1_block1_a": 48, "stage1_block1_b": 48}
-    small = {"stage1_block1_a": 20, "stage1_block1_b": 30}
-    row = {
-        "experiment": experiment,
-        "model": "resnet20",
-        "dataset": "cifar10",
-        "method": "dense" if dense else "dprp",
-        "seed": seed,
-        "epochs": 200,
-        "fraction": 1.0,
-        "validate": False,
-        "accuracy": 0.92,
-        "validation_accuracy": None,
-        "images": 50000,
-        "parameters": round(200_000 * kept),
-        "macs": round(40_000_000 * kept),
-        "parameters_kept": kept,
-        "macs_kept": kept,
-        "factorize": {},
-        "pruning": {},
-        "variant": None,
-        "ranks": [] if dense else [full, small],
-        "spectra": {name: [2.0, 1.0, 0.5, 1e-8] for name in full},
-        "resumed": False,
-        "epoch_seconds": [1.0] * 4,
-        "seconds": 400.0,
-        "peak_memory_bytes": 2**30,
-        "tflite": {
-            "float32": {"bytes": 800_000, "accuracy": 0.92},
-            "int8": {"bytes": 200_000, "accuracy": 0.91},
-        },
-        "tflite_environment": MACHINE,
-        **MACHINE,
-    }
-    return {**row, **changes}
-
-
-def held_out(experiment, accuracy, kept=1.0, **changes):
-    """A row of the ablation."""
-    changes = {"epochs": 60, "tflite": None, **changes}
-    return make_row(
-        experiment,
-        kept=kept,
-        validate=True,
-        accuracy=None,
-        validation_accuracy=accuracy,
-        **changes,
-    )
-
-
-def today(experiment, seed=0, kept=1.0, **changes):
-    """A row as the package of today writes it; methods and teachers stand apart."""
-    row = make_row(experiment, seed, kept, tflite=None, width=None, teacher="none")
-    for former in ("variant", "spectra"):
-        del row[former]
-    events = {} if kept == 1.0 else {"event_epochs": [100]}
-    return {**row, **events, **changes}
-
-
-def trial(experiment, accuracy, seed=0, kept=1.0, **changes):
-    """A row of today about held-out images."""
-    measured = {"accuracy": None, "validation_accuracy": accuracy, "validate": True}
-    return today(experiment, seed, kept, **measured, **changes)
-
-
-# Something for every section.
-EVERYTHING = [
-    *(make_row("r20-dense", s, accuracy=a) for s, a in enumerate((0.92, 0.922, 0.924))),
-    *(make_row("r20-half", s, 0.5, accuracy=a) for s, a in enumerate((0.915, 0.917))),
-    make_row("r20-cut", kept=0.5, method="truncated", accuracy=0.3),
-    make_row("r20-taught", kept=0.5, method="distilled"),
-    make_row("r20-dense-taught", method="dense-distilled"),
-    make_row("r20-own", kept=0.5, method="own-teacher", own_teacher=2),
-    held_out("ablation-dense", 0.91),
-    *(
-        held_out(
-            f"ablation-compression-hoyer-{weight}",
-            0.9 - weight,
-            kept=0.5 - 10 * weight,
-            factorize={"compression": {"Hoyer": weight}},
-        )
-        for weight in (0.005, 0.01)
-    ),
-    held_out(
-        "ablation-structure-off",
-        0.88,
-        0.45,
-        factorize={"structure": None},
-        history={"accuracy": [0.6, 0.93]},
-    ),
-    make_row("limited-1-dense", fraction=0.01, accuracy=0.4),
-    make_row("limited-1-dprp", kept=0.5, fraction=0.01, accuracy=0.45),
-    held_out("trial", 0.9, 0.5),
-    trial("held-out-dense", 0.92),
-    trial("held-out-half", 0.91, 0, 0.5, teacher="self"),
-    trial("held-out-half", 0.912, 1, 0.5, teacher="self"),
-]
-
-
 README = """Before.
 <!-- cifar10: written by benchmarks/paper/report.py -->
 Old.
@@ -132,75 +25,114 @@ Old.
 After.
 """
 
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="Needs no Keras: once is enough."
+)
+
+
+def dense(accuracy=0.92, seed=0, **changes):
+    """A row of a dense network, judged on the test images."""
+    row = {
+        **{"experiment": "big", "model": "resnet20", "dataset": "cifar10"},
+        **{"width": None, "method": "dense", "weights": "", "teacher": "none"},
+        **{"seed": seed, "epochs": 200, "fraction": 1.0, "validate": False},
+        **{"weight_decay": 5e-4, "learning_rate": 0.1, "images": 50_000},
+        **{"factorize": {}, "pruning": {}, "restart": 1.0},
+        **{"accuracy": accuracy, "validation_accuracy": None},
+        **{"parameters": 200_000, "macs": 40_000_000},
+        **{"parameters_kept": 1.0, "macs_kept": 1.0},
+        **{"tflite": {"int8": {"bytes": 9, "accuracy": accuracy - 0.01}}, **MACHINE},
+    }
+    return {**row, **changes}
+
+
+def narrow(width, accuracy=0.9, seed=0, **changes):
+    """A row of a narrower one, which is about itself."""
+    size = {"parameters": 200_000 * width // 16, "macs": 40_000_000 * width // 16}
+    name = {"experiment": f"narrow{width}", "width": width}
+    return dense(accuracy, seed, **{**name, **size, **changes})
+
+
+def pruned(kept, accuracy=0.91, seed=0, **changes):
+    """A row of DPRP with one event and the network as its own teacher."""
+    row = {
+        "experiment": f"own{100 * kept:.0f}",
+        "method": "dprp",
+        "teacher": "self",
+        "pruning": {"target": kept, "start": 100, "events": 1},
+        "event_epochs": [100],
+        **{f"{key}_kept": kept for key in ("parameters", "macs")},
+        **{"parameters": round(200_000 * kept), "macs": round(40_000_000 * kept)},
+    }
+    return dense(accuracy, seed, **{**row, **changes})
+
+
+def trained(kept, accuracy=0.92, seed=0, **changes):
+    """A row of DPRP from a trained network, which teaches."""
+    at_once = {"pruning": {"target": kept, "start": 0}, "event_epochs": [0]}
+    other = {"experiment": f"tuned{kept}", "weights": "big", "teacher": "big"}
+    return pruned(kept, accuracy, seed, **{**at_once, **other, **changes})
+
+
+def held_out(row):
+    """The row as of a trial on held-out training images."""
+    said = {"validate": True, "accuracy": None, "tflite": None}
+    name = f"trial-{row['experiment']}"
+    judged = {"experiment": name, "validation_accuracy": row["accuracy"]}
+    links = {key: f"trial-{row[key]}" for key in ("weights",) if row[key]}
+    links |= {"teacher": links["weights"]} if links else {}
+    return {**row, **said, **judged, **links}
+
 
 class Report:
     """The script, on rows and into docs of a temporary folder."""
 
     def __init__(self, folder):
-        self.folder = folder
-        self.docs = folder / "docs"
+        self.folder, self.docs = folder, folder / "docs"
         self.readme = folder / "README.md"
         self.readme.write_text(README)
+        self.figure = self.docs / "figures" / "accuracy.png"
 
-    def append(self, rows):
-        with (self.folder / "results.jsonl").open("a") as file:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
+    def rows(self, rows, file="results"):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (self.folder / f"{file}.jsonl").write_text(text)
 
     def time(self, **milliseconds):
         latency = {
             name: {
                 "environment": MACHINE,
-                "float32": {"median_ms": value, "p95_ms": 2 * value},
-                "int8": {"median_ms": value / 2, "p95_ms": value},
+                "float32": {"median_ms": value},
+                "int8": {"median_ms": value / 2},
             }
             for name, value in milliseconds.items()
         }
-        text = json.dumps({"latency": latency})
-        (self.folder / "latency.json").write_text(text)
+        (self.folder / "latency.json").write_text(json.dumps({"latency": latency}))
 
     def run(self, *arguments):
         command = [sys.executable, SCRIPT, *arguments, "--docs", self.docs]
-        command += ["--results", self.folder / "results.jsonl"]
+        for name in ("results", "history"):
+            command += [f"--{name}", self.folder / f"{name}.jsonl"]
         command += ["--latency", self.folder / "latency.json"]
-        command += ["--texts", self.folder, "--readme", self.readme]
+        command += ["--readme", self.readme]
         return subprocess.run(list(map(str, command)), capture_output=True, text=True)
 
     def write(self, rows=()):
-        self.append(rows)
+        """Report of the rows: a dict from the name of a fragment to its text."""
+        self.rows(rows)
         done = self.run()
         assert done.returncode == 0, done.stderr
-        return self.docs.joinpath("results.md").read_text()
-
-    def figures(self):
-        return {path.name for path in (self.docs / "figures").iterdir()}
+        folder = self.docs / "fragments"
+        return {path.stem: path.read_text() for path in folder.iterdir()}
 
 
-def sections(page):
-    """A dict from heading to text."""
-    parts = ("\n" + page).split("\n## ")[1:]
-    return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
-
-
-def cells(text, experiment):
-    """A list of dicts from heading to cell: the lines about one experiment."""
-    found, headings = [], []
-    for line in text.splitlines():
-        parts = [part.strip() for part in line.strip("|").split("|")]
-        if not line.startswith("|"):
-            headings = []
-        elif not headings:
-            headings = parts
-        elif any(part.endswith(f"`{experiment}`") for part in parts):
-            found.append(dict(zip(headings, parts, strict=True)))
-    return found
-
-
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory):
-    """A report of rows for every section, and its page by section."""
-    report = Report(tmp_path_factory.mktemp("everything"))
-    report.time(**{"r20-dense": 1.0, "r20-half": 0.6, "r20-cut": 0.5})
-    return report, sections(report.write(EVERYTHING))
+def lines(text):
+    """The lines of a table: dicts from heading to cell."""
+    found = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+    return [dict(zip(found[0], cells, strict=True)) for cells in found[2:]]
 
 
 @pytest.fixture
@@ -208,314 +140,216 @@ def report(tmp_path):
     return Report(tmp_path)
 
 
-def test_mean_and_sample_deviation_over_seeds(everything):
-    dense, _ = cells(everything[1]["Main results"], "r20-dense")
-    assert dense["test accuracy"] == "92.20% ± 0.20"
-    assert dense["seeds"] == "3 (0, 1, 2)"
-    half, files = cells(everything[1]["Main results"], "r20-half")
-    assert half["test accuracy"] == "91.60% ± 0.14"
-    assert half["change, points"] == "-0.50"
-    assert half["parameters"] == "100,000 (50.0%)"
-    assert half["MACs"] == "20,000,000 (50.0%)"
-    assert files["int8: accuracy"] == "91.00% ± 0.00"
-    assert files["float32: bytes"] == "800,000 (100.0%)"
+def test_every_seed_counts(report):
+    rows = [dense(accuracy, seed) for seed, accuracy in enumerate((0.92, 0.922, 0.924))]
+    rows += [pruned(0.5, accuracy, s) for s, accuracy in enumerate((0.915, 0.917))]
+    text = report.write(rows)
+    big, small = lines(text["main"])
+    assert big["accuracy on test images"] == "92.20% ± 0.20"
+    assert (big["seeds"], small["seeds"]) == ("3", "2")
+    assert small["accuracy on test images"] == "91.60% ± 0.14"
+    assert small["int8 accuracy"] == "90.60% ± 0.14"
+    assert (small["MACs"], small["parameters"]) == ("50.0%", "50.0%")
+    # Of the two seeds that both have.
+    assert (big["change, points"], small["change, points"]) == ("—", "-0.50")
+    assert "-0.50 points with 50% of the MACs" in text["answer"]
+    assert "over the seeds that both networks have" in text["answer"]
+    machine = next(each for each in lines(text["machines"]))
+    assert (machine["networks"], machine["what"]) == ("5", "training")
+    assert "Seeds: 0, 1, 2." in text["machines"]
 
 
-def test_the_readme_has_the_main_results(everything):
-    text = everything[0].readme.read_text()
-    assert text.startswith("Before.\n<!-- cifar10")
-    assert text.endswith("<!-- end of cifar10 -->\nAfter.\n")
-    assert "Old." not in text
-    half = "| DPRP | 2 | 200 | 91.60% ± 0.14 | 91.00% ± 0.00 | 50% | 50% | 60% | 60% |"
-    assert half in text
-    assert "| DPRP with a teacher | 1 | " in text
-    assert "truncated" not in text
+def test_one_seed_has_no_deviation(report):
+    (big,) = lines(report.write([dense()])["main"])
+    assert big["accuracy on test images"] == "92.00%"
 
 
-def test_the_readme_has_cifar10_alone(report):
-    report.write([make_row("r20-dense"), make_row("r20-100", dataset="cifar100")])
-    assert report.readme.read_text().count("| dense |") == 1
-
-
-def test_the_readme_tells_of_few_images(report):
-    few = {"fraction": 0.1, "images": 5000}
-    rows = [
-        make_row("limited-10-dense", accuracy=0.76, **few),
-        make_row("limited-10-dprp", kept=0.3, accuracy=0.78, **few),
-    ]
-    report.write(rows)
-    sentence = "5,000 images, a tenth, DPRP at 30% of the MACs reaches 78.00%, the"
-    assert sentence in report.readme.read_text()
-
-
-def test_every_section_has_its_rows(everything):
-    page = everything[1]
-    assert NOT_MEASURED not in "".join(page.values())
-    (ours,) = (
-        line
-        for line in page["Beside published figures"].splitlines()
-        if "half`" in line
-    )
-    assert "-0.50 | -50.0% | -50.0%" in ours
-    (cut,) = cells(page["Speed against accuracy"], "r20-cut")
-    assert cut["change, points"] == "-62.00"
-    assert cut["float32 latency"] == "500 µs (50%)"
-    (off,) = cells(page["Ablation"], "ablation-structure-off")
-    assert (off["accuracy"], off["images"]) == ("88.00%", "held out")
-    assert off["training accuracy"] == "93.00%"
-    (few,) = cells(page["Limited data"], "limited-1-dprp")
-    assert (few["change, points"], few["share of the images"]) == ("+5.00", "1%")
-    (time,) = cells(page["Training time"], "r20-half")
-    assert time["seconds, ratio to dense"] == "1.00"
-    (other,) = cells(page["Other experiments"], "trial")
-    assert other["accuracy"] == "90.00%"
-    assert "Some GPU" in page["Machines, versions and seeds"]
-
-
-def test_every_figure_of_the_page_is_drawn(everything):
-    report, page = everything
-    names = report.figures()
-    assert names == {
-        "published-resnet20-cifar10.png",
-        "ablation-compression.png",
-        "ablation-others.png",
-        "accuracy-by-macs-resnet20-cifar10.png",
-        "accuracy-by-latency-resnet20-cifar10.png",
-        "ranks-resnet20-cifar10.png",
-        "spectra-resnet20-cifar10.png",
-        "limited-resnet20-cifar10.png",
-    }
-    assert all(f"(figures/{name})" in "".join(page.values()) for name in names)
-
-
-def test_an_own_table_for_what_had_a_teacher(everything):
-    text = everything[1]["Main results"]
-    without, _, apart = text.partition("as teacher")
-    for name in ("r20-taught", "r20-dense-taught"):
-        assert not cells(without, name)
-        assert cells(apart, name)
-    # No other network's epochs are to be counted.
-    assert cells(without, "r20-own")
-
-
-def test_a_change_is_over_the_seeds_that_both_have(report):
-    dense = [make_row("dense", seed, accuracy=0.9 + seed / 100) for seed in range(3)]
-    cut = make_row("cut", 2, kept=0.5, method="truncated", accuracy=0.9)
-    page = sections(report.write([*dense, cut]))
-    (line,) = cells(page["Speed against accuracy"], "cut")
+def test_a_narrow_network_is_compared_with_the_one_of_full_width(report):
+    rows = [dense(), narrow(8, 0.9), pruned(0.4, 0.91)]
+    # The dense network of another model has other MACs.
+    deep = {"model": "resnet32", "macs": 80_000_000}
+    rows += [dense(experiment="deep", **deep)]
+    rows += [narrow(8, experiment="thin", **{**deep, "macs": 40_000_000})]
+    text = report.write(rows)
+    *_, line = lines(text["main"])
+    assert line["trained as"] == "narrower dense, 8 filters at first"
+    assert (line["MACs"], line["parameters"]) == ("50.0%", "50.0%")
     assert line["change, points"] == "-2.00"
+    assert "1.00 points above the network that begins with 8" in text["answer"]
+    *_, thin = lines(text["others"])
+    assert (thin["network"], thin["MACs"]) == ("ResNet-32", "50.0%")
 
 
-def test_a_change_is_against_the_dense_network_of_the_same_weight_decay(report):
-    rows = [
-        held_out("ablation-dense", 0.91),
-        held_out("ablation-decay-dense-0.001", 0.9, weight_decay=1e-3),
-        held_out("ablation-decay-half-0.001", 0.88, 0.5, weight_decay=1e-3),
-        held_out("ablation-half", 0.88, 0.5),
+def test_a_narrow_network_alone_has_no_share(report):
+    (line,) = lines(report.write([narrow(8)])["main"])
+    assert "MACs" not in line
+
+
+def test_the_first_table_is_of_eight_networks_at_most(report):
+    rows = [dense(), *(narrow(width) for width in (8, 10, 12, 14))]
+    rows += [*map(pruned, (0.48, 0.3, 0.2)), *map(trained, (0.48, 0.3))]
+    rows += [dense(model="resnet32", experiment="deep")]
+    rows += [dense(experiment="short", epochs=100)]
+    text = report.write(rows)
+    shown = [(line["trained as"], line["MACs"]) for line in lines(text["main"])]
+    own, tuned = "DPRP, its own teacher", "DPRP, from a trained network"
+    assert shown == [
+        *[("dense", "100.0%"), (own, "48.0%"), (own, "30.0%"), (own, "20.0%")],
+        *[(tuned, "48.0%"), (tuned, "30.0%")],
+        ("narrower dense, 8 filters at first", "50.0%"),
+        ("narrower dense, 10 filters at first", "62.5%"),
     ]
-    text = sections(report.write(rows))["Ablation"]
-    for name, change in (("decay-half-0.001", "-2.00"), ("half", "-3.00")):
-        (line,) = cells(text, f"ablation-{name}")
-        assert line["change, points"] == change
+    others = {line["experiment"].strip("`") for line in lines(text["others"])}
+    assert others == {"narrow12", "narrow14", "deep", "short"}
 
 
-def test_a_network_that_is_only_a_source_is_no_main_result(report):
-    rows = [
-        make_row("dense"),
-        make_row("dense-100", epochs=100),
-        make_row("tuned", kept=0.5, method="finetuned", source="dense-100"),
-        make_row("cut", kept=0.5, method="truncated", source="dense"),
+def test_held_out_rows_stand_in_until_dprp_meets_the_test_images(report):
+    trials = [held_out(row) for row in (dense(0.93), pruned(0.3), trained(0.3))]
+    text = report.write([*trials, dense(), narrow(8)])
+    kinds = [line["trained as"] for line in lines(text["main"])]
+    expected = ["dense", "DPRP, its own teacher", "DPRP, from a trained network"]
+    assert kinds == expected
+    assert all("accuracy on held-out training images" in e for e in lines(text["main"]))
+    assert "These are not the test images" in text["answer"]
+    assert [line["experiment"] for line in lines(text["others"])] == [
+        "`big`",
+        "`narrow8`",
     ]
-    page = sections(report.write(rows))
-    assert cells(page["Main results"], "dense")
-    assert not cells(page["Main results"], "dense-100")
-    assert cells(page["Other experiments"], "dense-100")
+    text = report.write([*trials, dense(), narrow(8), pruned(0.3)])
+    assert "accuracy on test images" in lines(text["main"])[0]
+    assert "held" not in text["main"] + text["answer"]
+    assert text["others"].strip().endswith(NOT_MEASURED)
 
 
-def test_a_trial_is_compared_with_the_dense_network_of_the_main_results(report):
-    rows = [
-        make_row("dense"),
-        make_row("dense-100", epochs=100, accuracy=0.5),
-        make_row("tuned", kept=0.5, method="finetuned", source="dense-100"),
-        make_row("trial", kept=0.5, accuracy=0.91, variant="plain-factors"),
-    ]
-    page = sections(report.write(rows))
-    (line,) = cells(page["Other experiments"], "trial")
-    assert line["change, points"] == "-1.00"
-    assert not cells(page["Main results"], "trial")
+def test_trials_say_what_is_otherwise_and_names_do_not_matter(report):
+    three = {"target": 0.3, "start": 100, "stop": 140, "events": 3}
+    otherwise = {
+        "events": {"pruning": three, "event_epochs": [100, 120, 140]},
+        "rule": {"rank_loss": "sum"},
+        "rate": {"restart": 0.33},
+        "bare": {"pruning": {}},
+        "balanced": {"balanced": True},
+    }
+    rows = [dense(), pruned(0.3, experiment="narrow-dense")]
+    rows += [pruned(0.3, experiment=name, **each) for name, each in otherwise.items()]
+    text = report.write(list(map(held_out, rows)))
+    # Only what is as by default comes first.
+    assert len(lines(text["main"])) == 2
+    found = {line["experiment"].strip("`"): line for line in lines(text["held_out"])}
+    assert found["trial-events"]["events at epochs"] == "100, 120, 140"
+    words = {name: found[f"trial-{name}"]["trained as"] for name in otherwise}
+    assert words["rule"] == "DPRP, its own teacher, ranks by the lost shares added up"
+    assert words["rate"].endswith("learning rate starts anew at 33%")
+    assert words["bare"].endswith("no target")
+    assert words["balanced"].endswith("balanced factors")
+    assert found["trial-narrow-dense"]["trained as"] == "DPRP, its own teacher"
 
 
-@pytest.mark.parametrize(
-    ("without", "method"),
-    [
-        (["compression"], "DPRP, no compression term"),
-        (["structure", "compression"], "DPRP, no penalties"),
-        (["structure"], "DPRP"),
-    ],
-)
-def test_what_has_no_penalty_says_so(report, without, method):
-    rows = [
-        make_row("dense"),
-        make_row("other", kept=0.5, factorize=dict.fromkeys(without)),
-    ]
-    page = sections(report.write(rows))
-    (line,) = cells(page["Speed against accuracy"], "other")
-    assert line["method"] == method
+def test_a_change_is_against_the_dense_network_of_the_same_settings(report):
+    decay = {"weight_decay": 1e-3}
+    rows = [dense(0.92), dense(0.95, experiment="decay", **decay)]
+    rows += [dense(0.97, experiment="long", epochs=400)]
+    rows += [dense(0.99, experiment="taught", teacher="self")]
+    rows += [pruned(0.5, 0.91), pruned(0.5, 0.93, experiment="own-decay", **decay)]
+    text = report.write(rows)
+    found = lines(text["main"]) + lines(text["others"])
+    changes = {
+        line["accuracy on test images"]: line["change, points"] for line in found
+    }
+    assert (changes["91.00%"], changes["93.00%"]) == ("-1.00", "-2.00")
+    assert (changes["97.00%"], changes["99.00%"]) == ("—", "+7.00")
 
 
-def test_trials_of_the_defaults_have_a_table_of_their_own(everything):
-    page = everything[1]
-    text = page["Held-out trials of the defaults"]
-    (half,) = cells(text, "held-out-half")
-    assert (half["teacher"], half["events at epochs"]) == ("self", "100")
-    assert half["MACs"] == "20,000,000 (50.0%)"
-    assert half["parameters"] == "100,000 (50.0%)"
-    assert half["held-out accuracy"] == "91.10% ± 0.14"
-    assert half["seeds"] == "2 (0, 1)"
-    (dense,) = cells(text, "held-out-dense")
-    assert (dense["teacher"], dense["events at epochs"]) == ("none", "—")
-    assert not cells(page["Other experiments"], "held-out-half")
+def test_latency_stands_where_it_was_measured(report):
+    rows = [dense(), pruned(0.5), narrow(8)]
+    assert "latency" not in report.write(rows)["main"]
+    with Image.open(report.figure) as image:
+        width = image.width
+    report.time(big=1.0, own50=0.6)
+    big, own, thin = lines(report.write(rows)["main"])
+    cells = [line["float32 latency"] for line in (big, own, thin)]
+    assert cells == ["100%", "60%", "—"]
+    # A panel more for every type of file.
+    with Image.open(report.figure) as image:
+        assert image.width > width
 
 
-def test_a_row_of_today_is_compared_with_one_of_today(report):
-    rows = [
-        make_row("former-dense", accuracy=0.95),
-        make_row("former-half", kept=0.5, accuracy=0.91),
-        today("dense", accuracy=0.92),
-        today("dense-self", accuracy=0.96, teacher="self"),
-        today("narrow", accuracy=0.9, width=8),
-        today("half", kept=0.5, accuracy=0.91, teacher="self"),
-    ]
-    page = sections(report.write(rows))
-    changes = {"former-half": "-4.00", "half": "-1.00", "narrow": "-2.00"}
-    for name, change in changes.items():
-        (line,) = cells(page["Speed against accuracy"], name)
-        assert line["change, points"] == change
-    # No penalty is the default now, which needs no word.
-    assert line["method"] == "dense, 8 filters at first"
-    (line,) = cells(page["Speed against accuracy"], "half")
-    assert line["method"] == "DPRP, its own teacher"
-    (line,) = cells(page["Speed against accuracy"], "dense-self")
-    assert line["method"] == "dense, its own teacher"
+def test_the_former_package_has_a_column_a_size(report):
+    own = {"penalties": "no penalties", "teacher": "none"}
+    rows = [dense(0.92), pruned(0.48, 0.915, **own), pruned(0.3, 0.91, **own)]
+    report.rows(rows, "history")
+    report.time(big=1.0, own48=0.6)
+    big, small, latency, _ = lines(report.write()["history"])
+    assert big["100% of the MACs"] == "92.00%"
+    assert small["trained as"] == "DPRP, no penalties"
+    assert small["48% of the MACs"] == "91.50%"
+    assert small["30% of the MACs"] == "91.00%"
+    assert latency["48% of the MACs"] == "60%"
 
 
-def test_what_has_no_rows_is_not_measured(report):
-    page = sections(report.write([make_row("r20-dense")]))
-    for heading in ("Ablation", "Limited data", "Beside published figures"):
-        assert page[heading].strip() == NOT_MEASURED
-    assert "100.0%" in page["Main results"]
-    assert not report.figures()
+def test_the_readme_has_the_answer(report):
+    text = report.write([dense(), pruned(0.5)])
+    readme = report.readme.read_text()
+    assert readme.startswith("Before.\n<!-- cifar10")
+    assert readme.endswith("<!-- end of cifar10 -->\nAfter.\n")
+    assert "Old." not in readme
+    for name in ("main", "answer"):
+        assert text[name].partition("\n\n")[2].strip() in readme
+    assert "(docs/figures/accuracy.png)" in readme
 
 
 def test_no_rows_at_all(report):
-    page = sections(report.write())
-    assert page["Main results"].strip() == NOT_MEASURED
-
-
-def test_check_tells_of_new_rows_and_missing_figures(everything, tmp_path):
-    written, _ = everything
-    report = Report(tmp_path)
-    report.docs = written.docs
-    for name in ("latency.json", "README.md"):
-        shutil.copy(written.folder / name, tmp_path)
-    report.append(EVERYTHING)
+    text = report.write()
+    for name in ("main", "answer", "others", "held_out", "machines", "history"):
+        assert text[name].strip().endswith(NOT_MEASURED)
+    assert not report.figure.exists()
     assert report.run("--check").returncode == 0
-    report.append([make_row("r20-half", 2, 0.5)])
-    before = written.docs.joinpath("results.md").read_text()
-    done = report.run("--check")
-    assert done.returncode == 1
-    assert "results.md" in done.stderr
-    assert written.docs.joinpath("results.md").read_text() == before
 
 
-@pytest.mark.parametrize("case", ("missing", "of other rows"))
-def test_check_tells_of_a_wrong_figure(report, case, tmp_path_factory):
-    report.write([make_row("limited-1-dense", fraction=0.01)])
-    path = report.docs / "figures" / "limited-resnet20-cifar10.png"
-    assert report.run("--check").returncode == 0
-    if case == "missing":
-        path.unlink()
-    else:
-        other = Report(tmp_path_factory.mktemp("other"))
-        other.write([make_row("limited-1-dense", fraction=0.01, accuracy=0.5)])
-        shutil.copy(other.docs / "figures" / path.name, path)
-    done = report.run("--check")
-    assert done.returncode == 1
-    assert path.name in done.stderr
-
-
-def test_notes_stand_in_their_section(report):
-    notes = report.folder / "notes.md"
-    notes.write_text("For those who write.\n\n## Ablation\n\nHoyer it is.\n")
-    page = sections(report.write([held_out("ablation-dense", 0.9)]))
-    assert page["Ablation"].rstrip().endswith("Hoyer it is.")
-    assert "who write" not in "".join(page.values())
-    notes.write_text("## Ablations\n\nHoyer it is.\n")
-    assert "Ablations" in report.run().stderr
-
-
-def test_figures_in_texts_come_from_the_rows(report):
-    method, notes = report.folder / "method.md", report.folder / "notes.md"
-    method.write_text("# Method\n\nIt keeps {{macs_kept r20-half}}.\n")
-    notes.write_text("## Main results\n\nIt loses {{change r20-half}} points.\n")
-    rows = [make_row("r20-dense"), make_row("r20-half", kept=0.5, accuracy=0.915)]
-    page = sections(report.write(rows))
-    assert "It loses -0.50 points." in page["Main results"]
-    written = report.docs / "method.md"
-    assert "It keeps 50.0%." in written.read_text()
-    written.write_text("# Method\n\nIt keeps 40.0%.\n")
-    assert "method.md" in report.run("--check").stderr
-    for unknown in ("{{change r20-third}}", "{{loss r20-half}}"):
-        method.write_text(unknown)
-        assert unknown in report.run().stderr
-
-
-def test_an_interrupted_training_counts_from_the_ranks_of_the_others(report):
-    whole = make_row("r20-half", kept=0.5)
-    resumed = make_row("r20-half", 1, 0.5, ranks=whole["ranks"][1:], resumed=True)
-    words = ("ranks_stage1", "weak_values", "events")
-    text = "; ".join(f"{word} {{{{{word} r20-half}}}}" for word in words)
-    (report.folder / "notes.md").write_text(f"## Main results\n\n{text}\n")
-    page = sections(report.write([make_row("r20-dense"), whole, resumed]))
-    # Of 2 layers with ranks 20 and 30 of 48, each with one value near zero.
-    assert "ranks_stage1 52%; weak_values 4%; events 1" in page["Main results"]
-
-
-def test_an_interrupted_training_has_no_seconds(report):
-    rows = [
-        make_row("r20-dense"),
-        make_row("r20-half", kept=0.5, seconds=200.0),
-        make_row("r20-half", 1, 0.5, seconds=9.0, resumed=True),
-    ]
-    (time,) = cells(sections(report.write(rows))["Training time"], "r20-half")
-    assert (time["seconds"], time["rows"]) == ("200", "1")
+def test_rows_without_a_dense_network(report):
+    text = report.write([pruned(0.5), narrow(8), narrow(10)])
+    assert len(lines(text["main"])) == 3
+    assert "change, points" not in text["main"]
+    assert text["answer"].strip().endswith(NOT_MEASURED)
 
 
 @pytest.mark.parametrize(
-    "difference",
-    (
-        {"hardware": {**MACHINE["hardware"], "processor": "Another"}},
-        {"xla_flags": "--xla_gpu_enable_triton_gemm=false"},
-    ),
-    ids=("processor", "flags"),
+    "stale", ["fragments/main.md", "figures/accuracy.png", "../README.md"]
 )
-def test_no_ratio_between_two_machines(report, difference):
-    other = {**MACHINE, **difference}
-    rows = [make_row("r20-dense"), make_row("r20-half", kept=0.5, **other)]
-    report.time(**{"r20-half": 0.5})
-    page = sections(report.write(rows))
-    (half,) = cells(page["Speed against accuracy"], "r20-half")
-    assert half["float32 latency"] == "500 µs"
-    (time,) = cells(page["Training time"], "r20-half")
-    assert time["seconds, ratio to dense"] == "—"
+def test_check_tells_of_what_is_stale_or_missing(report, stale, tmp_path_factory):
+    report.write([dense(), pruned(0.5)])
+    assert report.run("--check").returncode == 0
+    other = Report(tmp_path_factory.mktemp("other"))
+    other.write([dense(), pruned(0.5, 0.5)])
+    path = report.docs / stale
+    shutil.copy(other.docs / stale, path)
+    before = path.read_bytes()
+    done = report.run("--check")
+    assert done.returncode == 1
+    assert path.name in done.stderr
+    assert path.read_bytes() == before
+    if path != report.docs / "../README.md":
+        path.unlink()
+        assert path.name in report.run("--check").stderr
+    # It is made again.
+    assert report.run().returncode == 0 and report.run("--check").returncode == 0
+
+
+def test_check_tells_of_new_rows(report):
+    rows = [dense(), pruned(0.5)]
+    report.write(rows)
+    report.rows([*rows, pruned(0.5, seed=1)])
+    done = report.run("--check")
+    assert done.returncode == 1
+    assert "main.md" in done.stderr
 
 
 @pytest.mark.parametrize("changes", ({"seed": 0}, {"seed": 1, "epochs": 100}))
 def test_rows_that_are_not_seeds_of_one_experiment(report, changes):
-    report.append([make_row("r20-dense"), make_row("r20-dense", **changes)])
+    report.rows([dense(), dense(**changes)])
     done = report.run()
     assert done.returncode == 1
-    assert "r20-dense" in done.stderr
+    assert "big" in done.stderr
     assert not report.docs.exists()
 
 
@@ -523,17 +357,8 @@ def test_the_docs_say_what_the_committed_rows_give():
     subprocess.run([sys.executable, str(SCRIPT), "--check"], check=True)
 
 
-def test_halfway_every_row_had_been_validated(paper):
-    from prose import fill
-    from summaries import experiments_of, split
+def test_every_committed_network_has_a_row(paper):
+    from experiments import HISTORY, MODELS, RESULTS, rows, run_name
 
-    def validated(seed, *accuracies):
-        return make_row("half", seed, history={"val_accuracy": list(accuracies)})
-
-    for rows, expected in (
-        ([validated(0, 0.8, 0.9)], "80.00%"),
-        ([validated(0, 0.8, 0.9), validated(1, 0.82, 0.9)], "81.00% ± 1.41"),
-        ([validated(0, 0.8, 0.9), validated(1, 0.9)], "—"),
-    ):
-        experiments = split(experiments_of(rows, {}))
-        assert fill("{{halfway_accuracy half}}", experiments) == expected
+    known = {run_name(row) for path in (HISTORY, RESULTS) for row in rows(path)}
+    assert {path.stem for path in MODELS.iterdir()} <= known

@@ -58,7 +58,11 @@ def test_other_precisions(policy):
         keras.config.set_dtype_policy("float32")
 
 
-@pytest.mark.parametrize("settings", [{"jit_compile": True}, {"run_eagerly": True}])
+# By XLA it is compiled on JAX anyway, and never on PyTorch.
+SETTINGS = [{"run_eagerly": True}] + [{"jit_compile": True}] * ON_TENSORFLOW
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
 def test_however_it_is_compiled(settings):
     assert_trains_as_stock(convnet, "Adam", **settings)
 

@@ -20,7 +20,7 @@ from small_models import (
     train,
 )
 
-ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+BACKEND = keras.backend.backend()
 
 
 @pytest.mark.parametrize("build", [deep_perceptron, deep_convnet])
@@ -44,13 +44,13 @@ def test_ranks_and_shapes_fall_in_one_fit(build):
             assert [tuple(slot.shape) for slot in kept] == [shape, shape]
 
 
-SETTINGS = [
-    {},
-    {"jit_compile": True},
-    {"jit_compile": False},
-    {"steps_per_execution": 3},
-    {"run_eagerly": True},
-]
+SETTINGS = [{}, {"run_eagerly": True}]
+if BACKEND == "tensorflow":
+    # On JAX it is the default; PyTorch's compiler warns of Keras's own code.
+    SETTINGS.append({"jit_compile": True})
+if BACKEND != "torch":
+    # Where Keras takes no other number than one.
+    SETTINGS.append({"steps_per_execution": 3})
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -78,17 +78,22 @@ def test_metrics_of_the_event_epoch_are_those_of_the_new_network(settings):
     assert seen["logs"]["val_accuracy"] == pytest.approx(accuracy)
 
 
-def test_training_goes_on_with_the_new_variables():
+def test_training_goes_on_as_that_of_a_model_which_always_had_these_ranks():
     model = factorized(perceptron())
-    at_event = {}
+    others = []
 
-    def remember(logs):
-        at_event["weights"] = arrays(model.trainable_variables)
+    def copy(logs):
+        fresh = compiled(keras.models.clone_model(model))
+        fresh.set_weights(model.get_weights())
+        others.append(fresh)
 
-    train(model, [prune_at(1), AtEpoch(1, begin=remember)], epochs=2)
-    now = arrays(model.trainable_variables)
-    for old, new in zip(at_event["weights"], now, strict=True):
-        assert not old.size or np.any(old != new)
+    losses = train(model, [prune_at(1), AtEpoch(1, begin=copy)]).history["loss"]
+    (fresh,) = others
+    assert sum(ranks(fresh)) == sum(ranks(model)) < 10
+    expected = train(fresh, [], epochs=2).history["loss"]
+    np.testing.assert_allclose(losses[1:], expected, rtol=1e-5)
+    for one, other in zip(*map(arrays, (model.weights, fresh.weights)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_mixed_precision():

@@ -1,0 +1,61 @@
+"""How small a network is to be, as users say it."""
+
+from dataclasses import dataclass
+
+from keras_dprp.arguments import number, whole_number
+from keras_dprp.costs import METRICS
+
+# What says how small: which numbers are valid, in code and in words.
+_RANGES = {
+    "target": (lambda x: 0 < x <= 1, "in (0, 1]"),
+    "budget": (
+        lambda x: 0 < x < float("inf"),
+        "a number of parameters or MACs above 0",
+    ),
+    "threshold": (lambda x: 0 <= x < 1, "in [0, 1)"),
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """What `RankPruningCallback` takes under these names, checked."""
+
+    target: float | None = None
+    budget: float | None = None
+    metric: str = "macs"
+    threshold: float | None = None
+    multiple_of: int = 1
+    min_rank: int = 1
+
+    def __post_init__(self):
+        for name, value in self.given.items():
+            number(value, name)
+        if len(self.given) > 1:
+            raise ValueError(
+                "At most one of `target`, `budget` and `threshold` can be given. "
+                f"Received: {', '.join(f'{n}={v}' for n, v in self.given.items())}"
+            )
+        for name, value in self.given.items():
+            is_valid, words = _RANGES[name]
+            if not is_valid(value):
+                raise ValueError(
+                    f"`{name}` must be None or {words}. Received: {name}={value}"
+                )
+        if self.metric not in METRICS:
+            raise ValueError(
+                f"`metric` must be one of {METRICS}. Received: metric={self.metric!r}"
+            )
+        whole_number(self.multiple_of, "multiple_of", 1)
+        whole_number(self.min_rank, "min_rank", 1)
+
+    @property
+    def given(self):
+        """What says how small, by name; empty if the training is to find it."""
+        values = {name: getattr(self, name) for name in _RANGES}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def amount(self, cost):
+        """What the network of this `NetworkCost` may cost in the end, or None."""
+        if self.target is None:
+            return self.budget
+        return self.target * cost.dense(self.metric)
