@@ -6,8 +6,8 @@ BIN := .venv/bin
 WORKERS ?= 2
 SEED ?= 0
 
-.PHONY: setup demo test test-tensorflow test-jax test-arm test-zoo lint typecheck docs
-.PHONY: notebooks format wheel
+.PHONY: setup demo test test-tensorflow test-jax test-torch test-arm test-zoo lint
+.PHONY: typecheck docs notebooks format wheel
 
 setup: .venv/.installed
 
@@ -24,6 +24,11 @@ test: lint typecheck docs test-tensorflow test-jax
 
 test-tensorflow test-jax: test-%: setup
 	KERAS_BACKEND=$* $(BIN)/pytest --quiet --numprocesses $(WORKERS) --dist worksteal
+
+# The core on PyTorch, which has to be in .venv: the processor's build is enough.
+test-torch: setup
+	KERAS_BACKEND=torch $(BIN)/pytest --quiet tests/live tests/layers tests/test_events.py \
+		tests/test_fold.py tests/test_pruning.py tests/test_saving.py tests/test_teachers.py
 
 # On an emulated Raspberry Pi, 110 MB of downloads; skipped where it cannot be had.
 test-arm: setup

@@ -15,6 +15,8 @@ def outputs_and_gradients(layer, inputs, cotangent):
     names = [variable.name for variable in layer.trainable_variables]
     if keras.backend.backend() == "tensorflow":
         outputs, gradients = _with_tensorflow(layer, inputs, cotangent)
+    elif keras.backend.backend() == "torch":
+        outputs, gradients = _with_torch(layer, inputs, cotangent)
     else:
         outputs, gradients = _with_jax(layer, inputs, cotangent)
     of_inputs, *of_variables = [np.asarray(gradient) for gradient in gradients]
@@ -31,6 +33,17 @@ def _with_tensorflow(layer, inputs, cotangent):
         total = ops.sum(outputs * cotangent)
     variables = [variable.value for variable in layer.trainable_variables]
     return outputs, tape.gradient(total, [inputs, *variables])
+
+
+def _with_torch(layer, inputs, cotangent):
+    import torch
+
+    inputs = torch.tensor(inputs, requires_grad=True)
+    outputs = layer(inputs)
+    total = ops.sum(outputs * ops.convert_to_tensor(cotangent))
+    variables = [variable.value for variable in layer.trainable_variables]
+    gradients = torch.autograd.grad(total, [inputs, *variables])
+    return outputs.detach(), gradients
 
 
 def _with_jax(layer, inputs, cotangent):

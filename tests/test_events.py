@@ -20,7 +20,8 @@ from small_models import (
 
 import keras_dprp as dprp
 
-ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
+BACKEND = keras.backend.backend()
+ON_TENSORFLOW = BACKEND == "tensorflow"
 
 
 @pytest.mark.parametrize("build", [deep_perceptron, convnet])
@@ -92,7 +93,8 @@ def test_a_loop_of_ones_own():
 
 def own_step(model, loss):
     """A training step as the backend's own documentation has it."""
-    return _tensorflow_step(model, loss) if ON_TENSORFLOW else _jax_step(model, loss)
+    steps = {"tensorflow": _tensorflow_step, "jax": _jax_step, "torch": _torch_step}
+    return steps[BACKEND](model, loss)
 
 
 def _tensorflow_step(model, loss):
@@ -107,6 +109,18 @@ def _tensorflow_step(model, loss):
         return value
 
     return lambda x, y: float(step(x, y))
+
+
+def _torch_step(model, loss):
+    def step(x, y):
+        model.zero_grad()
+        value = loss(y, model(x, training=True))
+        value.backward()
+        variables = model.trainable_variables
+        model.optimizer.apply([v.value.grad for v in variables], variables)
+        return value.item()
+
+    return step
 
 
 def _jax_step(model, loss):

@@ -23,6 +23,7 @@ import keras_dprp as dprp
 X, Y = classification_data()
 # Nothing moves, so that every loss is of the same weights.
 STILL = 0.0
+ON_PYTORCH = keras.backend.backend() == "torch"
 
 
 def softened(logits, temperature):
@@ -151,7 +152,7 @@ def test_several_outputs_each_by_its_own_loss_and_weight(kind):
     if kind is list:
         losses, weights, y = (list(each.values()) for each in (losses, weights, y))
     answers, outputs = (
-        list(each.values()) if kind is dict else each
+        [each[name] for name in ("scores", "amount")] if kind is dict else each
         for each in (outputs_of(teacher), outputs_of(student))
     )
     student.compile(keras.optimizers.SGD(STILL), losses, loss_weights=weights)
@@ -270,21 +271,18 @@ def test_it_sees_the_augmented_inputs_that_the_network_sees():
 
 
 def test_what_the_network_was_stays_what_it_was():
-    model = factorized(
-        perceptron(), keras.optimizers.SGD(0.5), {"teacher": dprp.Teacher(share=1.0)}
-    )
-    seen = {}
-
-    def remember(logs):
-        seen["answers"] = outputs_of(model)
+    def forgotten(teacher):
+        """How far the outputs are from what they were before the event."""
+        model = factorized(
+            perceptron(), keras.optimizers.SGD(0.5), {"teacher": teacher}
+        )
+        before = []
+        remember = AtEpoch(1, begin=lambda logs: before.append(outputs_of(model)))
+        train(model, [remember, prune_at(1, target=0.95)], epochs=6)
+        return np.abs(outputs_of(model) - before[0]).max()
 
     # Taught by itself alone it does not forget, whatever the labels say.
-    before = [AtEpoch(1, begin=remember)]
-    train(model, [*before, prune_at(1, target=0.95)], epochs=6)
-    assert np.abs(outputs_of(model) - seen["answers"]).max() < 0.3
-    other = factorized(perceptron(), keras.optimizers.SGD(0.5))
-    train(other, [AtEpoch(1, begin=remember), prune_at(1, target=0.95)], epochs=6)
-    assert np.abs(outputs_of(other) - outputs_of(model)).max() > 0.3
+    assert forgotten(dprp.Teacher(share=1.0)) < 0.5 * forgotten(None)
 
 
 def test_evaluation_asks_no_teacher():
@@ -296,7 +294,11 @@ def test_evaluation_asks_no_teacher():
     )
 
 
-@pytest.mark.parametrize("settings", [{"jit_compile": True}, {"run_eagerly": True}])
+# PyTorch's compiler warns of Keras's own code.
+SETTINGS = [{"run_eagerly": True}] + [{"jit_compile": True}] * (not ON_PYTORCH)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
 def test_however_it_is_compiled(settings):
     def losses(**arguments):
         keras.utils.set_random_seed(0)
@@ -308,6 +310,8 @@ def test_however_it_is_compiled(settings):
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(policy):
+    if ON_PYTORCH and policy == "mixed_float16":
+        pytest.skip("On a CPU PyTorch has no such gradients of all convolutions.")
     keras.config.set_dtype_policy(policy)
     try:
         model = factorized(augmented(conv_and_head()), "adam", {"teacher": "self"})

@@ -49,13 +49,13 @@ def initial_state(matrix, rank, kernel_initializer):
         kernel_initializer: A `keras.initializers.Initializer`; the factors are the
             SVD of what it draws, once for all three of them.
     """
-    shapes = matrix.factor_shapes(rank or 0)
+    shapes = matrix.state_shapes(rank)
     if rank is None:
-        empty = {name: (shape, "zeros") for name, shape in shapes.items()}
-        return {"kernel": (matrix.kernel_shape, kernel_initializer), **empty}
-    draw = _Draw(matrix, kernel_initializer)
-    factors = {n: (shape, functools.partial(draw, n)) for n, shape in shapes.items()}
-    return {"kernel": ((*matrix.kernel_shape[:-1], 0), "zeros"), **factors}
+        initializers = {"kernel": kernel_initializer}
+    else:
+        draw = _Draw(matrix, kernel_initializer)
+        initializers = {name: functools.partial(draw, name) for name in FACTORS}
+    return {n: (shape, initializers.get(n, "zeros")) for n, shape in shapes.items()}
 
 
 class _Draw:

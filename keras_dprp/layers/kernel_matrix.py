@@ -64,13 +64,22 @@ class KernelMatrix:
         """A shape, with the axis of the groups if there are any."""
         return (self.groups, *shape) if self.groups > 1 else shape
 
-    def factor_shapes(self, rank):
-        """Shapes of U, s and V by name."""
+    def state_shapes(self, rank):
+        """Shapes of kernel, U, s and V by name, of a rank; None while dense.
+
+        What is unused has no size along any axis: Adafactor keeps a number for each row
+        of what has rows, and it is NaN where there are no columns.
+        """
         rows, columns = self.shape
-        return {
+        shapes = {
+            "kernel": self.kernel_shape,
             "U": self.lead(rows, rank),
             "s": self.lead(rank),
             "V": self.lead(columns, rank),
+        }
+        return {
+            name: (0,) * len(shape) if (name == "kernel") == bool(rank) else shape
+            for name, shape in shapes.items()
         }
 
     def _axes(self):

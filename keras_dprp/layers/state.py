@@ -44,12 +44,10 @@ class StateLayer(keras.layers.Layer):
         matrix = self.matrix
         shapes = {name: tuple(values[name].shape) for name in STATE}
         rank = shapes["s"][-1] if shapes["s"] else 0
-        no_kernel = {"kernel": (*matrix.kernel_shape[:-1], 0)}
-        dense = {"kernel": tuple(matrix.kernel_shape), **matrix.factor_shapes(0)}
-        factorised = {**no_kernel, **matrix.factor_shapes(rank)}
+        dense, factorised = matrix.state_shapes(None), matrix.state_shapes(rank)
         if shapes == dense or (shapes == factorised and 0 < rank <= matrix.full_rank):
             return
-        largest = {**no_kernel, **matrix.factor_shapes(matrix.full_rank)}
+        largest = matrix.state_shapes(matrix.full_rank)
         raise ValueError(
             f"Layer '{self.name}' expected the weights of a dense kernel, of shapes "
             f"{dense}, or factors of at most full rank, of shapes {largest}. "

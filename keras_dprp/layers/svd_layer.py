@@ -193,9 +193,8 @@ class SVDLayer(StateLayer, PenalizedLayer):
 
     def change_to(self, decomposition):
         """The `Change` that gives the layer the factors of a decomposition of it."""
-        factors = {name: getattr(decomposition, name) for name in FACTORS}
-        empty = np.zeros((*self.matrix.kernel_shape[:-1], 0))
-        values = {"kernel": empty, **factors}
+        values = {name: getattr(decomposition, name) for name in FACTORS}
+        values["kernel"] = np.zeros([0] * len(self.matrix.kernel_shape))
         return changes.Change(
             self.state_variables(), values, decomposition, self.matrix
         )

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_dprp.live import models, optimizers
-from keras_dprp.live.variables import set_value, track_again
+from keras_dprp.live.variables import set_value
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,14 @@ def apply(changes_by_layer):
             layer.settle_in(model)
     if reshaped:
         for model in holding:
-            track_again([model, *models.flatten_layers(model)])
             models.forget_compiled(model)
-        if not holding:
-            track_again(list(changes_by_layer))
 
 
 def set_plain_value(layer, variable, value):
     """Give a variable that no optimizer trains a value of another shape."""
-    holding = models.holders(layer)
-    with _strategy_scope(holding):
+    with _strategy_scope(models.holders(layer)):
         set_value(variable, value)
-    for model in holding:
-        track_again([model, *models.flatten_layers(model)])
-        models.forget_compiled(model)
+    models.retrace(layer)
 
 
 def _check_layouts(layer, change):

@@ -20,8 +20,11 @@ def set_value(variable, value):
         variable.assign(value)
         return
     old = variable._value
-    # As the last lines of `keras.Variable.__init__`.
-    variable._initialize(value)
+    if keras.backend.backend() == "torch":
+        _put(old, value)
+    else:
+        # As the last lines of `keras.Variable.__init__`.
+        variable._initialize(value)
     variable._shape = variable._validate_shape(value.shape)
     variable._ndim = len(variable._shape)
     if keras.backend.backend() == "tensorflow":
@@ -46,12 +49,15 @@ def _release(old):
             )
 
 
-def track_again(layers):
-    """Have PyTorch's modules hold the parameters that variables have now.
+def _put(parameter, value):
+    """Give a PyTorch parameter a value of another shape.
 
-    Args:
-        layers: Every layer, and model, that holds a variable which was replaced.
+    It stays the same object, for every module and optimizer that holds it. PyTorch
+    remembers the shape of the gradients it awaits as long as a loss is held, and
+    forgets it at a change of type.
     """
-    if keras.backend.backend() == "torch":
-        for layer in layers:
-            layer._track_variables()
+    import torch
+
+    parameter.grad = None
+    parameter.data = value.new_empty(0, dtype=torch.complex64)
+    parameter.data = value

@@ -60,6 +60,12 @@ def penalized_layer():
     )
 
 
+# PyTorch's compiler warns of Keras's own code.
+OPTIONS = [{}, {"run_eagerly": True}]
+if keras.backend.backend() != "torch":
+    OPTIONS.append({"jit_compile": True})
+
+
 def expected_regularizer(layer):
     return 0.5 * np.square(ops.convert_to_numpy(layer.kernel)).sum()
 
@@ -73,7 +79,7 @@ def make(request):
     return request.param
 
 
-@pytest.mark.parametrize("options", [{}, {"jit_compile": True}, {"run_eagerly": True}])
+@pytest.mark.parametrize("options", OPTIONS)
 def test_penalties_count_once(make, options):
     layer = penalized_layer()
     model = make(layer)
@@ -92,7 +98,7 @@ def test_penalties_count_once(make, options):
     assert layer.compression_penalty() == 3.0
 
 
-@pytest.mark.parametrize("options", [{}, {"jit_compile": True}, {"run_eagerly": True}])
+@pytest.mark.parametrize("options", OPTIONS)
 def test_the_validation_loss_has_the_regularizer_and_no_penalty(make, options):
     if make is UsedTwice:
         pytest.skip("It does not take `training`.")
@@ -110,6 +116,9 @@ def test_the_validation_loss_has_the_regularizer_and_no_penalty(make, options):
     np.testing.assert_allclose(losses, np.full(3, expected), rtol=1e-5)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="It traces what it compiles."
+)
 def test_a_model_can_be_traced_outside_of_keras():
     layer = penalized_layer()
     model = chained(layer, 1)
