@@ -28,7 +28,6 @@ def total_line(name, results, method):
     return [
         f"`{name}`",
         method_name(method),
-        version(results),
         machine(results),
         results["backend"],
         "yes" if dense["jit_compile"] else "no",
@@ -55,11 +54,6 @@ def run_of(results, method):
 def method_name(method):
     """As it is written in a text."""
     return method.replace("dprp", "DPRP")
-
-
-def version(results):
-    """Of the package."""
-    return "former" if results.get("former") else "today's"
 
 
 def step_count(results):
@@ -153,31 +147,13 @@ def former_pairs(results):
     return "\nThe layers were those of a former version of the package.\n"
 
 
-def former_runs(every):
-    """What is not today's about runs of the former package; nothing without them."""
-    if not any(results.get("former") for results in every.values()):
-        return ""
-    unmeasured = (
-        " What that takes, with and without the network as its own teacher, has not "
-        "been measured here yet."
-        if all(results.get("former") for results in every.values())
-        else ""
-    )
-    return (
-        "**Runs of the *former* package say little of today's.** Its layers held "
-        "factors from the first step on and had penalties by default, and ranks fell "
-        "at six events. Now a layer is the stock one until it is cut, which happens "
-        f"once where there is a target, and has no penalty.{unmeasured}\n\n"
-    )
-
-
 def page():
     """The whole page."""
     pairs = json.loads((HERE / "results" / "pairs" / "jax-gpu.json").read_text())
     paths = sorted((HERE / "results").glob("*.json"))
     every = {path.stem: json.loads(path.read_text()) for path in paths}
     lines = [(*each, m) for each in every.items() for m in methods(each[1])]
-    totals = ["run", "trained as", "package", "machine", "backend", "jit"]
+    totals = ["run", "trained as", "machine", "backend", "jit"]
     totals += ["`XLA_FLAGS`", "images", "epochs", "dense, s", "so trained, s"]
     totals += ["ratio", f"ratio over {LONG} epochs"]
     parts = ["run", "trained as", "steps an epoch", "dense epoch, s"]
@@ -189,8 +165,8 @@ def page():
         "<!-- Written by benchmarks/training_speed/report.py: change that, not this. "
         "-->\n\n# Training time, measured\n\n"
         "ResNet-20 of the CIFAR-10 example, dense and then with DPRP at "
-        f"{first['macs_kept']:.0%} of the MACs (by today's script also as its own "
-        "teacher), in one process; "
+        f"{first['macs_kept']:.0%} of the MACs and the same as its own teacher, in one "
+        "process; "
         f"batches of {first['batch']}, everything else as by default. "
         "Compilation and events are included. This measures it on another machine "
         "(with `--images 50000` on a GPU):\n\n"
@@ -199,10 +175,8 @@ def page():
         + table(totals, [total_line(*each) for each in lines])
         + "\n\nWhere the time goes, medians over epochs and events:\n\n"
         + table(parts, [parts_line(*each) for each in lines])
-        + "\n\n"
-        + former_runs(every)
-        + "*All events* is their share of the training. An event compiles (with jit) "
-        "or traces the training step anew, which takes as long however many steps "
+        + "\n\n*All events* is their share of the training. An event compiles (with "
+        "jit) or traces the training step anew, which takes as long however many steps "
         f"an epoch has and however many epochs the training; the ratio over {LONG} "
         "epochs is computed from the same parts. On a CPU an event costs a few "
         "steps, and steps get faster or stay as they are as ranks fall. On a GPU a "
@@ -210,10 +184,8 @@ def page():
         "so that an event costs as much as a dozen epochs, and a step takes longer "
         "than a dense one even after the last event: there the factors of so small "
         "layers are always merged into the dense kernel.\n\n"
-        "The TensorFlow run was bound to one core (`taskset`), as on two it often "
-        "ran both threads on one. Beside `jax-gpu`, another GPU of the same host "
-        "trained other networks, which makes its epochs uneven: in quiet ones a step "
-        "after the event takes a tenth longer than a dense one. Of `XLA_FLAGS`, see "
+        "Beside `jax-gpu`, another GPU of the same host trained other networks, which "
+        "makes its epochs uneven. Of `XLA_FLAGS`, see "
         "[Troubleshooting](troubleshooting.md#training-got-slower).\n\n"
         f"Versions: {versions}.\n\n" + pair_section(pairs)
     )
