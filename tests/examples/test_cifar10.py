@@ -155,14 +155,21 @@ def test_a_narrower_network_has_fewer_filters_in_every_stage(cifar10, settings):
 
 
 @pytest.mark.parametrize(
-    "teacher, pruning, restarts",
-    [("self", {}, 5), ("self", {"start": 3}, 3), ("none", {}, None)],
+    "teacher, pruning, restart, restarts",
+    [
+        ("self", {}, 1.0, 5),
+        ("self", {"start": 3}, 0.5, 3),
+        ("self", {}, 0.0, None),
+        ("none", {}, 1.0, None),
+    ],
 )
 def test_the_learning_rate_starts_anew_where_ranks_fall(
-    teacher, pruning, restarts, cifar10
+    teacher, pruning, restart, restarts, cifar10
 ):
     steps = 4
-    given = cifar10.Settings("", epochs=10, teacher=teacher, pruning=pruning)
+    given = cifar10.Settings(
+        "", epochs=10, teacher=teacher, pruning=pruning, restart=restart
+    )
     schedule = cifar10.learning_rate(given, steps)
     rates = [float(schedule(step)) for step in range(10 * steps)]
     first, last = given.learning_rate, 0.05 * given.learning_rate
@@ -171,7 +178,7 @@ def test_the_learning_rate_starts_anew_where_ranks_fall(
     rises = [step for step in range(1, len(rates)) if rates[step] > rates[step - 1]]
     assert rises == ([] if restarts is None else [steps * restarts])
     for step in rises:
-        assert rates[step] == pytest.approx(first)
+        assert rates[step] == pytest.approx(restart * first)
         assert rates[step - 1] < last
 
 
