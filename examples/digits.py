@@ -99,7 +99,7 @@ def train(model, training, validation, epochs, callbacks=()):
 
 
 def print_table(rows):
-    """Accuracy, size and speed of the three files, and their ratios to the first."""
+    """Accuracy, size and speed of the files, and their ratios to the first."""
     table = Table(title="scikit-learn digits, every file run by LiteRT")
     table.add_column("network")
     for heading in ("test accuracy", "parameters", "MACs", "file bytes", "latency"):
@@ -126,6 +126,7 @@ def export_and_compare(dense, model, training, test, out):
     rows, paths = [], []
     for network, exported, quantization, costs in (
         ("dense", dense, None, large),
+        ("dense int8", dense, "int8", large),
         ("DPRP float32", model, None, small),
         ("DPRP int8", model, "int8", small),
     ):
@@ -144,7 +145,7 @@ def export_and_compare(dense, model, training, test, out):
 
 
 def main():
-    """Train twice, export three files, compare them."""
+    """Train twice, export four files, compare them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of each training")

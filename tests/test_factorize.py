@@ -127,6 +127,14 @@ def test_structure_and_names_are_kept(build):
         assert getattr(factorized, names, None) == expected
 
 
+def test_a_dict_of_inputs_brings_no_warning():
+    """A warning is a failure, and Keras has one for keys that are no names."""
+    model = dprp.factorize(dicts_of_inputs_and_outputs())
+    assert [layer.name for layer in factorized_layers(model)] == ["hidden"]
+    assert dprp.plan(model, target=0.9).macs_kept <= 0.9
+    dprp.fold(model)
+
+
 def test_the_copy_shares_no_variable_with_the_given_model():
     model = nested()
     factorized = every_layer(model, filters="inner_conv")

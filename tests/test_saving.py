@@ -16,6 +16,7 @@ from small_models import (
     every_layer,
     factorized,
     factorized_layers,
+    perceptron,
     prune_at,
     ranks,
     slots,
@@ -512,6 +513,40 @@ def test_a_copy_of_any_state_can_be_trained_and_cut(state, copy, tmp_path):
 
 
 # ModelCheckpoint.
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_an_activation_with_weights_comes_out_of_a_file(cut, tmp_path):
+    layer = keras.layers.Dense(16, activation=keras.layers.PReLU(), name="hidden")
+    network = keras.Sequential([keras.Input((6,)), layer, keras.layers.Dense(4)])
+    model = factorized(network, "adam")
+    x, y = classification_data()
+    model.train_on_batch(x, y)
+    if cut:
+        dprp.prune(model, target=0.7)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        again.predict(x, verbose=0), model.predict(x, verbose=0)
+    )
+
+
+def test_weights_of_a_layer_that_is_not_built_are_refused(tmp_path):
+    model = factorized(perceptron(), "adam")
+    model.save_weights(tmp_path / "of.weights.h5")
+
+    class Unbuilt(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = dprp.SVDDense(12)
+
+        def build(self, input_shape):
+            self.built = True
+
+    unbuilt = Unbuilt()
+    unbuilt.build((None, 6))
+    with pytest.raises(ValueError, match="must be built before it takes weights"):
+        unbuilt.load_weights(tmp_path / "of.weights.h5")
 
 
 def test_weights_above_the_full_rank_are_refused():

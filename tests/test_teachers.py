@@ -209,6 +209,28 @@ def test_a_plain_fit_is_that_of_a_network_without_teacher():
     )
 
 
+@pytest.mark.parametrize("names_training", [False, True])
+def test_a_loss_of_the_users_own_stays(names_training):
+    class Penalized(keras.Model):
+        """Its loss is larger by 100."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+        loss = keras.Model.compute_loss(self, x, y, y_pred, sample_weight)
+        return loss + 100.0
+
+    def compute_training_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        return compute_loss(self, x, y, y_pred, sample_weight)
+
+    Penalized.compute_loss = compute_training_loss if names_training else compute_loss
+    stock = perceptron()
+    network = Penalized(stock.inputs, stock.outputs)
+    model = factorized(network, "sgd", {"teacher": "self"})
+    losses = train(model, [dprp.RankPruningCallback(0.9, start=1)], epochs=3)
+    assert min(losses.history["loss"]) > 99
+
+
 def test_it_teaches_from_the_start_on_and_never_before():
     stock = perceptron()
     model, taught = (

@@ -21,10 +21,7 @@ from tables import fragments
 
 SCRIPT = "benchmarks/paper/report.py"
 WRITTEN = f"<!-- Written by {SCRIPT}: change that, not this. -->\n\n"
-FIGURE = (
-    "![Accuracy against MACs: dense, narrower dense and DPRP]"
-    "(docs/figures/accuracy.png)\n"
-)
+FIGURE = "![Accuracy against MACs](docs/figures/accuracy.png)\n"
 
 
 def made(options):

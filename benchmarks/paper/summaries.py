@@ -95,12 +95,19 @@ class Experiment:
 
     def change(self, other):
         """Mean accuracy less another experiment's, over the seeds that both have."""
+        differences = self._differences(other)
+        return statistics.fmean(differences) if differences else None
+
+    def common_seeds(self, other):
+        """How many seeds both have."""
+        return len(self._differences(other))
+
+    def _differences(self, other):
         ours, theirs = (
             {row["seed"]: row[each.measured] for row in each.rows} if each else {}
             for each in (self, other)
         )
-        both = ours.keys() & theirs.keys()
-        return statistics.fmean(ours[s] - theirs[s] for s in both) if both else None
+        return [ours[seed] - theirs[seed] for seed in ours.keys() & theirs.keys()]
 
 
 def look_up(row, keys):

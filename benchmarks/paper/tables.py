@@ -16,9 +16,11 @@ METHOD_NAMES = {
 }
 # By the words of `kind`: whom the answer is about.
 SUBJECTS = {
-    "DPRP, its own teacher": "A network that is cut, its own teacher from there on,",
-    "DPRP, from a trained network": "A trained network that is cut, and teaches,",
-    "narrower dense": "A dense network that is narrower from the start",
+    "DPRP, from a trained network": "Cut when it is trained, and taught by what it was "
+    "for as many epochs again",
+    "DPRP, its own teacher": "Cut halfway through one `fit`, and its own teacher from "
+    "there on",
+    "narrower dense": "Dense, narrower from the start, and not taught",
 }
 RANK_LOSSES = {"sum": "ranks by the lost shares added up"}
 NOTHING = "—"
@@ -126,49 +128,45 @@ def results_table(experiments, pool, named=True):
     return table(list(full), zip(*full.values(), strict=True))
 
 
-def listed(parts):
-    """Strings as "a, b and c"."""
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last
-
-
 def answer(shown, pool):
     """The first table in a few sentences."""
     dense = next((each for each in shown if each.dense and not each["width"]), None)
     if dense is None:
         return NOT_MEASURED
-    sentences = [
+    lines = [
         f"The dense {model_name(dense)} reaches {spread(dense, dense.measured)} on "
-        f"{images(dense)}."
+        f"{images(dense)} in {dense['epochs']} epochs. What changes, in points of "
+        "accuracy:\n"
+    ]
+    tested = [
+        each
+        for each in pool
+        if each.plain
+        and not each["validate"]
+        and (each.network, each["epochs"]) == (dense.network, dense["epochs"])
     ]
     for words, subject in SUBJECTS.items():
-        if group := [each for each in shown if kind(each) == words]:
-            shares = listed([f"{kept(each, 'macs', pool):.0%}" for each in group])
-            changes = listed([change(each, pool) for each in group])
-            sentences.append(
-                f"{subject} changes that by {changes} points with {shares} of the MACs."
-            )
-    sentences += comparisons(shown, pool)
-    if any(each.seeds != dense.seeds for each in shown):
-        sentences.append("A change is over the seeds that both networks have.")
+        groups = ([e for e in pool if kind(e) == words] for pool in (shown, tested))
+        group = next(filter(None, groups), None)
+        if group:
+            changes = "; ".join(change_at(each, pool) for each in group)
+            where = f", on {images(group[0])}" if group[0] not in shown else ""
+            lines.append(f"- {subject}{where}: {changes}.")
+    lines += [f"- {each}" for each in comparisons(shown, pool)]
     if dense["validate"]:
-        sentences.append(
-            "**These are not the test images**, but training images that were held out."
+        lines.append(
+            "\n**Held-out training images are not the test images**: on them settings "
+            "are chosen."
         )
-    return " ".join(sentences)
+    return "\n".join(lines)
 
 
-def narrower(others, shown, pool):
-    """A sentence about narrower networks that were measured on other images alone."""
-    model = shown[0]["model"] if shown else None
-    group = [e for e in others if kind(e) == "narrower dense" and e["model"] == model]
-    if not group or any(each["width"] for each in shown):
-        return ""
-    shares = listed([f"{kept(each, 'macs', pool):.0%}" for each in group])
-    changes = listed([change(each, pool) for each in group])
+def change_at(each, pool):
+    """The change of a network, at which size, and of how many seeds."""
+    seeds = each.common_seeds(dense_of(each, pool))
     return (
-        f" On the {images(group[0])} dense networks that are narrower from the start "
-        f"change the accuracy by {changes} points with {shares} of the MACs."
+        f"**{change(each, pool)}** with {kept(each, 'macs', pool):.0%} of the MACs "
+        f"({seeds} seed{'' if seeds == 1 else 's'})"
     )
 
 
@@ -265,7 +263,7 @@ def fragments(experiments, former):
     others = [e for e in experiments if not e["validate"] and e not in shown]
     held_out = [each for each in experiments if each["validate"]]
     return {
-        "answer": answer(shown, experiments) + narrower(others, shown, experiments),
+        "answer": answer(shown, experiments),
         "main": results_table(shown, experiments, named=False),
         "others": results_table(others, experiments),
         "held_out": results_table(held_out, experiments),

@@ -102,8 +102,9 @@ def page():
     return (
         "<!-- Written by benchmarks/quantization/report.py: change that, not this. -->"
         "\n\n# Integer files, measured\n\n"
-        "What int8 costs a whole network is under [Results](results.md#main-results); "
-        "this is about two ways to lower the price.\n\n"
+        "What int8 costs a whole network is under [Results]"
+        "(results.md#other-networks-and-settings); this is about two ways to lower the "
+        "price. The networks are of a former version of the package.\n\n"
         + balance_section(balance)
         + "\n## Training on with tfmot\n\n"
         "What quantization-aware training, pruning and clustering change in the files. "

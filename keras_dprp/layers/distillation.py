@@ -16,8 +16,8 @@ class Distillation(keras.layers.Layer):
     """Passes the augmented inputs on, and shows them to a teacher in training.
 
     What the teacher knows is one variable, empty where there is none: it is in the
-    state that a training step takes, in the backups of a running `fit`, so that this
-    can go on, and in no other file.
+    state that a training step takes, and in files that are written in a running `fit`,
+    so that this can go on; in no other file.
 
     Args:
         own: Whether the network is its own teacher.

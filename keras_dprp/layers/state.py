@@ -75,12 +75,17 @@ class StateLayer(keras.layers.Layer):
 
     def load_own_variables(self, store):
         """Load a checkpoint of any state: variables (and slots) take its shapes."""
+        if not self.built:
+            raise ValueError(
+                f"Layer '{self.name}' must be built before it takes weights: call the "
+                "model on a batch of data first. Received: an unbuilt layer"
+            )
         variables = self._own_variables()
         missing = sorted(set(variables) - set(store.keys()))
         if missing:
             raise ValueError(
                 f"Layer '{self.name}' expected the checkpoint of a factorised layer, "
-                f"with {sorted(variables)}. Received: one without {missing}"
+                f"with {sorted(variables)}. Received: one with {sorted(store.keys())}"
             )
         values = {name: np.asarray(store[name]) for name in variables}
         state = {name: values.pop(name) for name in STATE}

@@ -218,6 +218,8 @@ class SVDLayer(StateLayer, PenalizedLayer):
             # Dense leaves this one out of its own configuration.
             "activity_regularizer": serialize(self.activity_regularizer),
             **self.stock_layer().get_config(),
+            # The stock layer has a copy, and not what a file needs to build it.
+            "activation": keras.activations.serialize(self.activation),
         }
         return {
             **super().get_config(),

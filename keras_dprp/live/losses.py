@@ -1,8 +1,8 @@
 """The loss a model was compiled with, and a teacher's part in it."""
 
 import weakref
+from typing import Any
 
-import keras
 from keras.src.losses.loss import unscale_loss_for_distribution
 
 
@@ -42,17 +42,15 @@ class _ComputeLoss:
         self._model, self._layer = weakref.ref(model), weakref.ref(layer)
 
     def __call__(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        model, layer = self._model(), self._layer()
+        model: Any = self._model()
+        layer = self._layer()
 
         def task_loss(outputs):
-            return keras.Model.compute_loss(
-                model,
-                x=x,
-                y=y,
-                y_pred=outputs,
-                sample_weight=sample_weight,
-                training=training,
-            )
+            # As Keras calls it, and of a class that may be the user's.
+            known = model._compute_loss_has_training_arg
+            more = {"training": training} if known else {}
+            loss = type(model).compute_loss
+            return loss(model, x, y, outputs, sample_weight, **more)
 
         if not training or layer is None:
             return task_loss(y_pred)

@@ -152,8 +152,7 @@ def test_every_seed_counts(report):
     assert (small["MACs"], small["parameters"]) == ("50.0%", "50.0%")
     # Of the two seeds that both have.
     assert (big["change, points"], small["change, points"]) == ("—", "-0.50")
-    assert "-0.50 points with 50% of the MACs" in text["answer"]
-    assert "over the seeds that both networks have" in text["answer"]
+    assert "**-0.50** with 50% of the MACs (2 seeds)" in text["answer"]
     machine = next(each for each in lines(text["machines"]))
     assert (machine["networks"], machine["what"]) == ("5", "training")
     assert "Seeds: 0, 1, 2." in text["machines"]
@@ -210,7 +209,8 @@ def test_held_out_rows_stand_in_until_dprp_meets_the_test_images(report):
     expected = ["dense", "DPRP, its own teacher", "DPRP, from a trained network"]
     assert kinds == expected
     assert all("accuracy on held-out training images" in e for e in lines(text["main"]))
-    assert "These are not the test images" in text["answer"]
+    assert "are not the test images" in text["answer"]
+    assert "not taught, on test images: **-2.00** with 50%" in text["answer"]
     assert [line["experiment"] for line in lines(text["others"])] == [
         "`big`",
         "`narrow8`",

@@ -23,11 +23,13 @@ def test_a_short_run(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    dense, small, int8 = json.loads((tmp_path / "results.json").read_text())["networks"]
+    results = json.loads((tmp_path / "results.json").read_text())
+    dense, dense_int8, small, int8 = results["networks"]
     assert dense["accuracy"] > 0.5
     assert small["macs"] <= 0.4 * dense["macs"]
+    assert int8["bytes"] < dense_int8["bytes"] < dense["bytes"]
     assert int8["bytes"] < small["bytes"] < dense["bytes"]
-    for network in ("dense", "dprp-float32", "dprp-int8"):
+    for network in ("dense", "dense-int8", "dprp-float32", "dprp-int8"):
         assert (tmp_path / f"{network}.tflite").exists()
     assert (tmp_path / "ranks.png").exists()
 
@@ -41,7 +43,7 @@ def test_the_benchmark_holds_what_is_promised():
     results = json.loads((ROOT / "benchmarks" / "digits" / "results.json").read_text())
     assert [run["seed"] for run in results["runs"]] == [0, 1, 2]
     for run in results["runs"]:
-        dense, small, _ = run["networks"]
+        dense, _, small, _ = run["networks"]
         assert dense["accuracy"] >= 0.98
         assert small["accuracy"] >= dense["accuracy"] - 0.01
         assert small["parameters"] <= 0.4 * dense["parameters"]
