@@ -110,7 +110,7 @@ class BudgetRule(Rule):
         parts = {
             f"layers that `factorize` left as they are, such as {names}": left,
             f"frozen layers {[layer.name for layer in frozen]}": stay,
-            "the smallest ranks of all others": rest,
+            "the smallest ranks (see `min_rank`, `multiple_of`) of all others": rest,
         }
         dense = cost.dense(metric)
         return "; ".join(f"{text} ({x / dense:.1%})" for text, x in parts.items() if x)
