@@ -7,7 +7,8 @@ are loaded anew several times, in another order: where a file's tensors happen t
 memory, and after which other one it runs, moves its latency by several per cent.
 
 Writes `latency.json`, out of which `report.py` has every latency. The networks of
-ResNet-32 and -18 are too large to be committed: train them, and name all files.
+ResNet-32 and -18, and those of most trials, are not committed: train them, and name all
+files.
 """
 
 import argparse

@@ -164,8 +164,14 @@ def answer(shown, pool):
 def change_at(each, pool):
     """The change of a network, at which size, and of how many seeds."""
     seeds = each.common_seeds(dense_of(each, pool))
+    shares = [f"{kept(each, 'macs', pool):.0%} of the MACs"]
+    shares += [
+        f"{share:.0%} of the latency in {form}"
+        for form in FORMATS
+        if (share := latency_share(each, form, pool)) is not None
+    ]
     return (
-        f"**{change(each, pool)}** with {kept(each, 'macs', pool):.0%} of the MACs "
+        f"**{change(each, pool)}** with {', '.join(shares)} "
         f"({seeds} seed{'' if seeds == 1 else 's'})"
     )
 
