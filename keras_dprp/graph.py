@@ -106,7 +106,11 @@ def tensors_in(nested):
 
 
 def input_like(tensor, name=None):
-    """A fresh input of the shape and dtype of a tensor."""
+    """A fresh input of the shape and dtype of a tensor, by default of its name.
+
+    Keras warns where a dict of inputs has other keys than they have names.
+    """
+    name = name or tensor.name
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
 
 
@@ -124,7 +128,7 @@ def walk(model, visit, inputs=None):
         The inputs, flat, and the outputs, nested as the model gives them.
     """
     if inputs is None:
-        inputs = [input_like(tensor, tensor.name) for tensor in model.inputs]
+        inputs = [input_like(tensor) for tensor in model.inputs]
     # A Sequential model is the same graph, but Keras takes no `call_function` for it.
     graph = keras.Model(inputs_of(model), outputs_of(model), name=model.name)
     copy = keras.models.clone_model(
@@ -161,7 +165,6 @@ def _calls(model, tensors, open_size):
             calls.append(Call(layer, _shape([args, kwargs]), _shape(outputs)))
         return outputs
 
-    # Keras warns where a dict of inputs has other keys than they have names.
     names = [tensor.name for tensor in model.inputs]
     inputs = [
         keras.Input(batch_shape=_filled(x.shape, open_size), dtype=x.dtype, name=name)

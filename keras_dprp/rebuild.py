@@ -167,7 +167,7 @@ def _like(model):
     layers = flatten_layers(model)
     inputs = [x for x in layers if isinstance(x, keras.layers.InputLayer)]
     names = {layer.output: layer.name for layer in inputs}
-    return lambda tensor: input_like(tensor, names.get(tensor, tensor.name))
+    return lambda tensor: input_like(tensor, names.get(tensor))
 
 
 def _uncompiled(model):

@@ -127,9 +127,10 @@ def test_structure_and_names_are_kept(build):
         assert getattr(factorized, names, None) == expected
 
 
-def test_a_dict_of_inputs_brings_no_warning():
+@pytest.mark.parametrize("teacher", [None, "self"])
+def test_a_dict_of_inputs_brings_no_warning(teacher):
     """A warning is a failure, and Keras has one for keys that are no names."""
-    model = dprp.factorize(dicts_of_inputs_and_outputs())
+    model = dprp.factorize(dicts_of_inputs_and_outputs(), teacher=teacher)
     assert [layer.name for layer in factorized_layers(model)] == ["hidden"]
     assert dprp.plan(model, target=0.9).macs_kept <= 0.9
     dprp.fold(model)
