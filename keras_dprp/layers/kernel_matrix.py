@@ -88,28 +88,20 @@ class KernelMatrix:
         first, second = map(math.prod, self.kernel_sizes())
         return first, second, channels, self.groups, filters // self.groups
 
+    # A dense layer's kernel is its matrix. These are in every training step, where
+    # TensorFlow would copy what the general form below transposes.
+
     def to_matrix(self, kernel):
         """The matrix of a kernel, or of any array of its shape."""
-        blocks = ops.transpose(ops.reshape(kernel, self._axes()), (3, 0, 2, 1, 4))
-        return ops.reshape(blocks, self.lead(*self.shape))
+        return kernel
 
     def to_kernel(self, matrix):
         """The kernel of a matrix."""
-        first, second, channels, groups, filters = self._axes()
-        blocks = ops.reshape(matrix, (groups, first, channels, second, filters))
-        return ops.reshape(ops.transpose(blocks, (1, 3, 2, 0, 4)), self.kernel_shape)
+        return matrix
 
     def pair_kernels(self, first, second):
         """Kernels of both layers of a pair from scaled `U` and `V`."""
-        first_size, second_size, channels, groups, filters = self._axes()
-        size, last_size = self.kernel_sizes()
-        rank = first.shape[-1]
-        blocks = ops.reshape(first, (groups, first_size, channels, rank))
-        blocks = ops.transpose(blocks, (1, 2, 0, 3))
-        first = ops.reshape(blocks, (*size, channels, groups * rank))
-        blocks = ops.reshape(second, (groups, second_size, filters, rank))
-        blocks = ops.transpose(blocks, (1, 3, 0, 2))
-        return first, ops.reshape(blocks, (*last_size, rank, groups * filters))
+        return first, ops.swapaxes(second, -1, -2)
 
     def dense_parameters(self):
         """Parameters of the dense kernel."""
@@ -162,6 +154,26 @@ class Conv2DMatrix(KernelMatrix):
         if self.mode == "spatial":
             return (height, 1), (1, width)
         return (height, width), (1, 1)
+
+    def to_matrix(self, kernel):
+        blocks = ops.transpose(ops.reshape(kernel, self._axes()), (3, 0, 2, 1, 4))
+        return ops.reshape(blocks, self.lead(*self.shape))
+
+    def to_kernel(self, matrix):
+        first, second, channels, groups, filters = self._axes()
+        blocks = ops.reshape(matrix, (groups, first, channels, second, filters))
+        return ops.reshape(ops.transpose(blocks, (1, 3, 2, 0, 4)), self.kernel_shape)
+
+    def pair_kernels(self, first, second):
+        first_size, second_size, channels, groups, filters = self._axes()
+        size, last_size = self.kernel_sizes()
+        rank = first.shape[-1]
+        blocks = ops.reshape(first, (groups, first_size, channels, rank))
+        blocks = ops.transpose(blocks, (1, 2, 0, 3))
+        first = ops.reshape(blocks, (*size, channels, groups * rank))
+        blocks = ops.reshape(second, (groups, second_size, filters, rank))
+        blocks = ops.transpose(blocks, (1, 3, 0, 2))
+        return first, ops.reshape(blocks, (*last_size, rank, groups * filters))
 
     def positions(self, input_shape):
         height, width = self._output_size(input_shape)
