@@ -146,10 +146,9 @@ class RankPruningCallback(keras.callbacks.Callback):
         """Have the network be its own teacher, as it is before it is cut."""
         start = self.schedule.start
         for teacher in self._teachers:
-            knows = 0 not in teacher.memory.shape
-            learns = epoch == start or (epoch > start and not knows)
+            learns = epoch == start or (epoch > start and not teacher.remembers)
             # What a backup or an earlier `fit` has left is the weights of a network.
-            if teacher.own and (learns or (knows and not self.history)):
+            if teacher.own and (learns or (teacher.remembers and not self.history)):
                 models.newest_values(self.model)
                 network = teachers.dense_network(self.model)
                 teacher.begin_fit(network)

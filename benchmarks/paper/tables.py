@@ -146,7 +146,7 @@ def answer(shown, pool):
         and (each.network, each["epochs"]) == (dense.network, dense["epochs"])
     ]
     for words, subject in SUBJECTS.items():
-        groups = ([e for e in pool if kind(e) == words] for pool in (shown, tested))
+        groups = ([e for e in each if kind(e) == words] for each in (shown, tested))
         group = next(filter(None, groups), None)
         if group:
             changes = "; ".join(change_at(each, pool) for each in group)

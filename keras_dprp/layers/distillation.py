@@ -68,9 +68,14 @@ class Distillation(keras.layers.Layer):
         return keras.KerasTensor(inputs.shape, inputs.dtype)
 
     @property
+    def remembers(self):
+        """Whether it has the weights of a teacher, if not the form of it."""
+        return 0 not in self.memory.shape
+
+    @property
     def teaches(self):
         """Whether there is a teacher now."""
-        return 0 not in self.memory.shape and self._teacher.network is not None
+        return self.remembers and self._teacher.network is not None
 
     def learn_from(self, network):
         """Make a network the teacher, as it is now.
@@ -84,7 +89,7 @@ class Distillation(keras.layers.Layer):
         changes.set_plain_value(self, self.memory, memory)
 
     def begin_fit(self, network):
-        """Before a `fit`: know the form of the network that a memory belongs to.
+        """In a `fit`: know the form of the network that a memory belongs to.
 
         Args:
             network: A `keras.Model` from the augmented inputs to the outputs.

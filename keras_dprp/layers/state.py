@@ -1,7 +1,7 @@
 """The state of a layer, told by shapes: dense, or factorised of some rank.
 
-Dense, `kernel` has the stock shape and U, s, V have no columns. Factorised, they have
-as many as the rank, and `kernel` is empty. Files and lists of weights say it too.
+Dense, `kernel` has the stock shape and U, s, V are empty. Factorised, these have as
+many columns as the rank, and `kernel` is empty. Files and lists of weights say it too.
 """
 
 import keras

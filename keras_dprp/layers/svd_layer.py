@@ -194,7 +194,8 @@ class SVDLayer(StateLayer, PenalizedLayer):
     def change_to(self, decomposition):
         """The `Change` that gives the layer the factors of a decomposition of it."""
         values = {name: getattr(decomposition, name) for name in FACTORS}
-        values["kernel"] = np.zeros([0] * len(self.matrix.kernel_shape))
+        rank = decomposition.s.shape[-1]
+        values["kernel"] = np.zeros(self.matrix.state_shapes(rank)["kernel"])
         return changes.Change(
             self.state_variables(), values, decomposition, self.matrix
         )
