@@ -5,9 +5,14 @@ matrix W = U diag(s) Vᵀ of gradient G gives U the gradient G V diag(s), s the 
 of Uᵀ G V, and V the gradient Gᵀ U diag(s). What an optimizer remembers is linear in
 gradients (momenta), in their squares, or in their absolute values: it follows by these
 maps, by their squares, or by their absolute values.
+
+Factors learn best balanced: half of each singular value in U, half in V, and 1 in s.
+Steps of U and V then change W as much as steps of W itself would; with orthonormal
+columns they change it by s times as much in one direction and hardly in another.
 """
 
 import dataclasses
+import typing
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +22,9 @@ import threadpoolctl
 # another one they say nothing that could be scaled up to it: what an optimizer
 # remembers stems from steps in which the small one was larger.
 LARGEST_RATIO = 100
+# Singular values below this share of the largest stay in s: U and V in which next to
+# nothing is left get next to no gradient, and of zero none ever.
+SMALLEST_BALANCED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,12 @@ class KernelDecomposition:
     s: np.ndarray
     V: np.ndarray
 
+    # What has a column for each singular value.
+    columns: typing.ClassVar = ("U", "s", "V")
+
     def at_rank(self, rank):
         """The decomposition cut to its first `rank` singular values."""
-        cut = {n: array[..., :rank] for n, array in vars(self).items() if n != "old_s"}
+        cut = {name: getattr(self, name)[..., :rank] for name in self.columns}
         return dataclasses.replace(self, **cut)
 
     def carry_gradients(self, old, power):
@@ -65,7 +76,8 @@ class KernelDecomposition:
 class FactorDecomposition(KernelDecomposition):
     """The SVD of a product U diag(s) Vᵀ, and how its bases and the old ones relate.
 
-    `U = old_U @ U_map` and `old_U = U @ U_backᵀ`, likewise for `V`.
+    `U = old_U @ U_map` and `old_U = U @ U_backᵀ`, likewise for `V`. `old_size` has the
+    norms of the old rank-one parts.
     """
 
     U_map: np.ndarray
@@ -73,6 +85,9 @@ class FactorDecomposition(KernelDecomposition):
     U_back: np.ndarray
     V_back: np.ndarray
     old_s: np.ndarray
+    old_size: np.ndarray
+
+    columns: typing.ClassVar = ("U", "s", "V", "U_map", "V_map", "U_back", "V_back")
 
     def carry_gradients(self, old, power):
         """What U, s, V would have remembered of gradients in the new bases.
@@ -82,7 +97,7 @@ class FactorDecomposition(KernelDecomposition):
         of both maps is its best linear estimate, exact if they permute.
         """
         before, after = self.old_s[..., :, None], self.s[..., None, :]
-        related = np.abs(after) < LARGEST_RATIO * np.abs(before)
+        related = np.abs(after) < LARGEST_RATIO * self.old_size[..., :, None]
         ratio = np.where(related, after / np.where(related, before, 1), 0)
         return {
             "U": old["U"] @ power(ratio * self.V_map),
@@ -96,6 +111,42 @@ class FactorDecomposition(KernelDecomposition):
             "U": old["U"] @ self.U_map,
             "s": _times(old["s"], self.U_back * self.V_back),
             "V": old["V"] @ self.V_map,
+        }
+
+
+class BalancedDecomposition:
+    """The same product, its singular values shared out between U and V.
+
+    Args:
+        exact: A `KernelDecomposition`.
+
+    Attributes:
+        U: Array `(rows, rank)`.
+        s: Array `(rank,)`: 1, or a singular value next to zero.
+        V: Array `(columns, rank)`.
+    """
+
+    def __init__(self, exact):
+        self._exact, self._root = exact, root_of(exact.s, np)[..., None, :]
+        self.U, self.V = exact.U * self._root, exact.V * self._root
+        self.s = exact.s / self._root[..., 0, :] ** 2
+
+    def carry_gradients(self, old, power):
+        """What U, s, V would have remembered of gradients, as in the exact SVD."""
+        new = self._exact.carry_gradients(old, power)
+        return self._scaled(new, power(1 / self._root), power(self._root**2))
+
+    def carry_averages(self, old):
+        """Averages of U, s, V themselves."""
+        return self._scaled(
+            self._exact.carry_averages(old), self._root, 1 / self._root**2
+        )
+
+    def _scaled(self, new, of_bases, of_s):
+        return {
+            "U": new["U"] * of_bases,
+            "s": new["s"] * of_s[..., 0, :],
+            "V": new["V"] * of_bases,
         }
 
 
@@ -133,7 +184,19 @@ def decompose_factors(U, s, V):
             U_back=_transposed(U_triangle) @ left,
             V_back=_transposed(V_triangle) @ right,
             old_s=s,
+            old_size=np.abs(s) * _column_norms(U) * _column_norms(V),
         )
+
+
+def root_of(s, numerics):
+    """How much of singular values balanced factors have in U, and as much in V.
+
+    Args:
+        s: Array `(rank,)`, or `(groups, rank)`.
+        numerics: `numpy` or `keras.ops`, whichever computes with `s`.
+    """
+    large = s > SMALLEST_BALANCED * numerics.max(s)
+    return numerics.where(large, numerics.sqrt(s), numerics.ones_like(s))
 
 
 def singular_values(matrix):
@@ -166,6 +229,10 @@ def _finite(*arrays):
 
 def _transposed(matrix):
     return np.swapaxes(matrix, -1, -2)
+
+
+def _column_norms(matrix):
+    return np.linalg.norm(matrix, axis=-2)
 
 
 def _times(vector, matrix):

@@ -26,7 +26,7 @@ OUT = HERE / "out"
 NO_OTHER = (None, "", "none", "self")
 
 # Keys that `variants.py` knows.
-VARIANTS = ("rank_loss", "balanced")
+VARIANTS = ("rank_loss", "orthonormal", "averaged")
 # Of the .tflite files that are measured.
 FORMATS = ("float32", "int8")
 

@@ -52,7 +52,8 @@ def described(each):
     if each["method"] == "dprp" and "target" not in each["pruning"]:
         words.append("no target")
     words.append(RANK_LOSSES.get(each["rank_loss"], each["rank_loss"]))
-    words.append("balanced factors" if each["balanced"] else None)
+    words.append("orthonormal factors" if each["orthonormal"] else None)
+    words.append("cut where weights are averaged" if each["averaged"] else None)
     words.append("factors from the first step on" if each["factors"] else None)
     if each["restart"] not in (None, 1):
         anew = (

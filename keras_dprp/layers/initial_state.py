@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_dprp.layers.state import FACTORS
-from keras_dprp.svd import decompose_kernel
+from keras_dprp.svd import BalancedDecomposition, decompose_kernel, root_of
 
 
 def check_rank(rank):
@@ -40,7 +40,7 @@ def resolve_rank(rank, full_rank, layer_name):
     return rank
 
 
-def initial_state(matrix, rank, kernel_initializer):
+def initial_state(matrix, rank, kernel_initializer, balanced):
     """Shapes and initializers of a layer's variables, by name.
 
     Args:
@@ -48,12 +48,13 @@ def initial_state(matrix, rank, kernel_initializer):
         rank: None for a dense kernel, else an int.
         kernel_initializer: A `keras.initializers.Initializer`; the factors are the
             SVD of what it draws, once for all three of them.
+        balanced: Bool. Whether U and V share the singular values.
     """
     shapes = matrix.state_shapes(rank)
     if rank is None:
         initializers = {"kernel": kernel_initializer}
     else:
-        draw = _Draw(matrix, kernel_initializer)
+        draw = _Draw(matrix, kernel_initializer, balanced)
         initializers = {name: functools.partial(draw, name) for name in FACTORS}
     return {n: (shape, initializers.get(n, "zeros")) for n, shape in shapes.items()}
 
@@ -61,8 +62,9 @@ def initial_state(matrix, rank, kernel_initializer):
 class _Draw:
     """Initializes factors: those of one kernel, drawn and decomposed on the host."""
 
-    def __init__(self, matrix, kernel_initializer):
+    def __init__(self, matrix, kernel_initializer, balanced):
         self.matrix, self.kernel_initializer = matrix, kernel_initializer
+        self.balanced = balanced
         self._factors: dict = {}
 
     def __call__(self, name, shape, dtype=None):
@@ -79,7 +81,11 @@ class _Draw:
             # symbolic tensor. Each factor is from a draw of its own then, of the same
             # kernel: initializers have a fixed seed.
             U, s, Vt = ops.svd(matrix, full_matrices=False)
-            return dict(zip(FACTORS, (U, s, ops.swapaxes(Vt, -1, -2)), strict=True))
+            root = root_of(s, ops) if self.balanced else ops.ones_like(s)
+            U, V = (x * root[..., None, :] for x in (U, ops.swapaxes(Vt, -1, -2)))
+            return {"U": U, "s": s / root**2, "V": V}
         decomposition = decompose_kernel(matrix)
+        if self.balanced:
+            decomposition = BalancedDecomposition(decomposition)
         self._factors = {name: getattr(decomposition, name) for name in FACTORS}
         return self._factors

@@ -11,7 +11,11 @@ from keras_dprp.layers.initial_state import check_rank, initial_state, resolve_r
 from keras_dprp.layers.penalized_layer import PenalizedLayer
 from keras_dprp.layers.state import FACTORS, StateLayer, UnlessEmpty
 from keras_dprp.live import changes, models
-from keras_dprp.svd import decompose_factors, decompose_kernel
+from keras_dprp.svd import (
+    BalancedDecomposition,
+    decompose_factors,
+    decompose_kernel,
+)
 
 # Below this share of the dense multiply-accumulates two convolutions beat one with
 # the merged kernel in training; above it the extra activation costs more than it saves.
@@ -105,7 +109,9 @@ class SVDLayer(StateLayer, PenalizedLayer):
         self.matrix = self.kernel_matrix(input_shape)
         self.built_input_shape = tuple(input_shape)
         rank = resolve_rank(self.requested_rank, self.matrix.full_rank, self.name)
-        state = initial_state(self.matrix, rank, self.kernel_initializer)
+        state = initial_state(
+            self.matrix, rank, self.kernel_initializer, self.is_balanced
+        )
         for name, (shape, initializer) in state.items():
             # Products are formed in float32 whatever the policy; a dense kernel is
             # cast as the stock layer's.
@@ -183,6 +189,11 @@ class SVDLayer(StateLayer, PenalizedLayer):
         """U, s and V as float32 tensors."""
         return tuple(ops.cast(factor, "float32") for factor in (self.U, self.s, self.V))
 
+    @property
+    def is_balanced(self):
+        """Whether U and V share the singular values; penalties want these in s."""
+        return not self.terms
+
     def decompose(self):
         """The exact SVD of the kernel now: a decomposition of `svd.py`."""
         if self.is_dense:
@@ -193,6 +204,8 @@ class SVDLayer(StateLayer, PenalizedLayer):
 
     def change_to(self, decomposition):
         """The `Change` that gives the layer the factors of a decomposition of it."""
+        if self.is_balanced:
+            decomposition = BalancedDecomposition(decomposition)
         values = {name: getattr(decomposition, name) for name in FACTORS}
         rank = decomposition.s.shape[-1]
         values["kernel"] = np.zeros(self.matrix.state_shapes(rank)["kernel"])

@@ -228,7 +228,7 @@ def test_trials_say_what_is_otherwise_and_names_do_not_matter(report):
         "rule": {"rank_loss": "sum"},
         "rate": {"restart": 0.33},
         "bare": {"pruning": {}},
-        "balanced": {"balanced": True},
+        "factors": {"orthonormal": True},
     }
     rows = [dense(), pruned(0.3, experiment="narrow-dense")]
     rows += [pruned(0.3, experiment=name, **each) for name, each in otherwise.items()]
@@ -241,7 +241,7 @@ def test_trials_say_what_is_otherwise_and_names_do_not_matter(report):
     assert words["rule"] == "DPRP, its own teacher, ranks by the lost shares added up"
     assert words["rate"].endswith("learning rate starts anew at 33%")
     assert words["bare"].endswith("no target")
-    assert words["balanced"].endswith("balanced factors")
+    assert words["factors"].endswith("orthonormal factors")
     assert found["trial-narrow-dense"]["trained as"] == "DPRP, its own teacher"
 
 
