@@ -7,6 +7,7 @@ import warnings
 import keras
 
 from keras_dprp.graph import flatten_layers
+from keras_dprp.live.variables import set_value
 
 
 def copy_layer(layer):
@@ -34,10 +35,6 @@ def copy_state(source, target):
         # Keras does not build a layer that serves as activation before it is used.
         if old.built and not new.built and old.get_build_config():
             new.build_from_config(old.get_build_config())
-    for old, new in _sublayers(source, target):
-        if hasattr(old, "state_variables"):
-            values = old.state_variables().items()
-            new.load_values({n: keras.ops.convert_to_numpy(v) for n, v in values})
     for old, new in zip(source.variables, target.variables, strict=True):
         copy_variable(old, new)
     for old, new in _sublayers(source, target):
@@ -50,8 +47,8 @@ def copy_state(source, target):
 
 
 def copy_variable(source, target):
-    """Copy by value: JAX donates the buffers of what it trains."""
-    target.assign(keras.ops.convert_to_numpy(source))
+    """Copy by value, of any shape: JAX donates the buffers of what it trains."""
+    set_value(target, keras.ops.convert_to_numpy(source))
 
 
 def copy_all_but_kernel(source, target):

@@ -1,9 +1,10 @@
-"""What a network costs at given ranks: parameters and multiply-accumulates."""
+"""What a network costs at given ranks: parameters, multiply-accumulates, and time."""
 
 import collections
 import math
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 
@@ -12,7 +13,7 @@ from keras_dprp.kernels import WITH_KERNEL
 from keras_dprp.layers import SVDLayer
 
 METRICS = ("macs", "parameters")
-UNITS = {"macs": "MACs", "parameters": "parameters"}
+LATENCY = "latency"
 _TRANSPOSED = (
     keras.layers.Conv1DTranspose,
     keras.layers.Conv2DTranspose,
@@ -24,23 +25,35 @@ _TRANSPOSED = (
 class LayerCost:
     """Cost of one factorised layer as a function of its rank.
 
-    MACs are summed over every call of the layer; parameters count once. A layer whose
-    pair would need as many MACs as the dense one counts as dense, as `fold` builds it.
+    MACs and time are summed over every call of the layer; parameters count once. A
+    layer whose pair would need as many MACs as the dense one counts as dense, as `fold`
+    builds it.
+
+    Attributes:
+        layer: The layer.
+        profile: A `Profile`, or None.
+        input_shapes: A list of the shape at every call.
     """
 
     layer: SVDLayer
+    profile: Any = None
     input_shapes: list = field(default_factory=list)
 
     def at(self, metric, rank):
         """Cost at `rank` (None: dense) of the form that `fold` chooses."""
-        matrix, shapes = self.layer.matrix, self.input_shapes
-        if rank is None or not pair_is_cheaper(self.layer, rank):
-            if metric == "parameters":
-                return matrix.dense_parameters()
-            return sum(matrix.dense_macs(shape) for shape in shapes)
-        if metric == "parameters":
-            return matrix.pair_parameters(rank)
-        return sum(matrix.pair_macs(shape, rank) for shape in shapes)
+        if rank is not None and not pair_is_cheaper(self.layer, rank):
+            rank = None
+        shapes = self.input_shapes[:1] if metric == "parameters" else self.input_shapes
+        return sum(
+            self._of(metric, operation)
+            for shape in shapes
+            for operation in self.layer.matrix.operations(shape, rank)
+        )
+
+    def _of(self, metric, operation):
+        if metric == LATENCY:
+            return self.profile.milliseconds(operation)
+        return operation.parameters if metric == "parameters" else operation.macs
 
     def dense(self, metric):
         """Cost of the dense kernel."""
@@ -52,12 +65,18 @@ class LayerCost:
 
 
 class NetworkCost:
-    """Parameters and MACs of a whole built model, factorised layers by their rank.
+    """What a whole built model costs, factorised layers by their rank.
 
     Parameters are all numbers that `fold` would keep, frozen ones and statistics
     included. MACs are those of convolutions and dense layers, of all that are called
     by the model or a model in it. Inside other layers, and in a subclassed model, only
-    factorised layers are known, each counted once at the input it was built with.
+    factorised layers are known, each counted once at the input it was built with. Time
+    is known with a profile: all that is not factorised takes what is left of the dense
+    network's.
+
+    Args:
+        model: A built model.
+        profile: A `Profile`, or None.
 
     Attributes:
         layers: Dict from a factorised layer to its `LayerCost`.
@@ -65,10 +84,10 @@ class NetworkCost:
         other: Dict from metric to the cost of all that is not factorised.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, profile=None):
         every_layer = flatten_layers(model)
         self.layers = {
-            layer: LayerCost(layer)
+            layer: LayerCost(layer, profile)
             for layer in every_layer
             if isinstance(layer, SVDLayer) and layer.built
         }
@@ -86,6 +105,9 @@ class NetworkCost:
             "parameters": sum(math.prod(v.shape) for v in lasting.values()),
             "macs": sum(self.other_macs.values()),
         }
+        if profile is not None:
+            dense = sum(cost.dense(LATENCY) for cost in self.layers.values())
+            self.other[LATENCY] = max(profile.dense - dense, 0.0)
 
     def dense(self, metric):
         """Cost of the network with every kernel dense."""
@@ -106,6 +128,13 @@ class NetworkCost:
         """Shares kept of the dense network, now or at other ranks, named as in logs."""
         kept = {metric: self.at(metric, ranks or {}) for metric in METRICS}
         return {f"{metric}_kept": n / self.dense(metric) for metric, n in kept.items()}
+
+
+def amount_text(metric, amount):
+    """An amount of a metric as text, with its unit."""
+    if metric == LATENCY:
+        return f"{amount:.4g} ms"
+    return f"{amount:,.0f} {'MACs' if metric == 'macs' else metric}"
 
 
 def rank_now(layer):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_dprp.costs import METRICS, NetworkCost
+from keras_dprp.costs import LATENCY, METRICS, NetworkCost, amount_text
 from keras_dprp.graph import check_is_model, flatten_layers
 from keras_dprp.layers import SVDLayer
 from keras_dprp.live import changes, models, optimizers
@@ -20,6 +20,8 @@ class Plan:
         ranks: Dict from layer path to rank; None for a layer that stays dense.
         parameters, macs: Ints: what the network costs then.
         parameters_kept, macs_kept: Floats: shares of the dense network's.
+        latency, latency_kept: Floats: milliseconds that a profile promises, and their
+            share; None without one.
     """
 
     ranks: dict
@@ -27,6 +29,8 @@ class Plan:
     macs: int
     parameters_kept: float
     macs_kept: float
+    latency: float | None = None
+    latency_kept: float | None = None
 
     def __str__(self):
         width = max((len(path) for path in self.ranks), default=0)
@@ -38,6 +42,11 @@ class Plan:
             f"{self.parameters_kept:.1%} of the parameters ({self.parameters:,}) and "
             f"{self.macs_kept:.1%} of the MACs ({self.macs:,}) are kept"
         )
+        if self.latency is not None:
+            text = amount_text(LATENCY, self.latency)
+            lines.append(
+                f"{self.latency_kept:.1%} of the latency ({text}) by the profile"
+            )
         return "\n".join(lines)
 
 
@@ -46,6 +55,7 @@ def plan(
     target=None,
     budget=None,
     metric="macs",
+    profile=None,
     threshold=None,
     multiple_of=1,
     min_rank=1,
@@ -57,7 +67,8 @@ def plan(
             `threshold` says how small it is to be.
         target: None, or the share of `metric` to keep, in (0, 1].
         budget: None, or the same as an amount.
-        metric: "macs" or "parameters".
+        metric: "macs", "parameters" or "latency".
+        profile: None, or the path of a measured profile. "latency" needs one.
         threshold: None, or the largest share of s² to cut off a layer.
         multiple_of: Int. Ranks are multiples of it.
         min_rank: Int. No rank falls below it.
@@ -71,7 +82,9 @@ def plan(
     Example:
     >>> print(keras_dprp.plan(keras_dprp.factorize(model), target=0.3))
     """
-    return _find(model, target, budget, metric, threshold, multiple_of, min_rank)[0]
+    return _find(
+        model, target, budget, metric, profile, threshold, multiple_of, min_rank
+    )[0]
 
 
 def prune(  # noqa: D417
@@ -79,6 +92,7 @@ def prune(  # noqa: D417
     target=None,
     budget=None,
     metric="macs",
+    profile=None,
     threshold=None,
     multiple_of=1,
     min_rank=1,
@@ -89,7 +103,8 @@ def prune(  # noqa: D417
     `tf.function` or `jax.jit` before must be made anew: they hold the old variables.
 
     Args:
-        model, target, budget, metric, threshold, multiple_of, min_rank: As for `plan`.
+        model, target, budget, metric, profile, threshold, multiple_of, min_rank: As
+            for `plan`.
 
     Returns:
         The `Plan` that was carried out.
@@ -105,7 +120,7 @@ def prune(  # noqa: D417
     0.2996
     """
     found, event = _find(
-        model, target, budget, metric, threshold, multiple_of, min_rank
+        model, target, budget, metric, profile, threshold, multiple_of, min_rank
     )
     models.adopt(model)
     optimizers.check_slots(model)
@@ -183,8 +198,11 @@ def _find(model, *size_arguments):
             "is to be. Received: none of them"
         )
     layers = layers_to_prune(model, "Pruning")
-    cost = NetworkCost(model)
+    cost = NetworkCost(model, size.read_profile())
     event = Event(make_rule(size, cost, layers))
     paths = {layer.path: rank for layer, rank in event.ranks.items()}
     costs = {metric: cost.at(metric, event.ranks) for metric in METRICS}
+    if size.metric == LATENCY:
+        latency = cost.at(LATENCY, event.ranks)
+        costs |= {"latency": latency, "latency_kept": latency / cost.dense(LATENCY)}
     return Plan(paths, **costs, **cost.kept_shares(event.ranks)), event

@@ -6,7 +6,8 @@ from keras import ops
 
 from keras_dprp.graph import graph_layers, is_graph, tensors_in, walk
 from keras_dprp.layers import SVDConv2D, SVDDense, SVDLayer
-from keras_dprp.layers.kernel_matrix import MODES, Conv2DMatrix, KernelMatrix
+from keras_dprp.layers.conv2d_matrix import Conv2DMatrix
+from keras_dprp.layers.kernel_matrix import MODES, KernelMatrix
 
 TWINS: dict[type, type[SVDLayer]] = {
     keras.layers.Conv2D: SVDConv2D,

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_dprp import teachers
 from keras_dprp.arguments import whole_number
-from keras_dprp.costs import UNITS, NetworkCost
+from keras_dprp.costs import NetworkCost, amount_text
 from keras_dprp.events import Event, layers_to_prune
 from keras_dprp.live import models, optimizers
 from keras_dprp.rules import make_rule
@@ -34,12 +34,14 @@ class RankPruningCallback(keras.callbacks.Callback):
 
     Args:
         target: None, or a float in (0, 1]: the share of the network's `metric` to keep.
-        budget: None, or the same as an amount: so many MACs or parameters.
-        metric: "macs" or "parameters": what `target` and `budget` are about.
+        budget: None, or the same as an amount: MACs, parameters, or milliseconds.
+        metric: "macs", "parameters" or "latency": what `target` and `budget` are about.
+        profile: None, or for "latency" the path of a file that `python -m
+            tflite_export --profile` measured on the device.
         threshold: None, or a float in [0, 1): the largest share of s² that an event
             may cut off a layer. For penalties, which make that share small.
-        start: Int or None. Epoch of the first event, 0 for a trained network. Defaults
-            to half of the epochs.
+        start: Int or None. Epoch of the first event, counted from 0 as `initial_epoch`
+            is; 0 for a trained network. Defaults to half of the epochs.
         stop: Int or None. Epoch of the last event.
         events: Int or None. How many.
         multiple_of: Int. Ranks are multiples of it, as a processor may run in steps.
@@ -48,7 +50,8 @@ class RankPruningCallback(keras.callbacks.Callback):
 
     Attributes:
         history: A list with one dict for every event that changed ranks, and one for
-            the start: "epoch", "ranks" by layer path, and the shares kept.
+            the start: "epoch", "ranks" by layer path, and the shares kept. Epochs count
+            from 0 here and in warnings; from 1 in printed lines, as in Keras's own.
         epoch_logs: A list with the logs of every epoch, and its "epoch".
 
     Raises:
@@ -73,6 +76,7 @@ class RankPruningCallback(keras.callbacks.Callback):
         target=None,
         budget=None,
         metric="macs",
+        profile=None,
         threshold=None,
         start=None,
         stop=None,
@@ -82,7 +86,9 @@ class RankPruningCallback(keras.callbacks.Callback):
         verbose=1,
     ):
         super().__init__()
-        self.size = Size(target, budget, metric, threshold, multiple_of, min_rank)
+        self.size = Size(
+            target, budget, metric, profile, threshold, multiple_of, min_rank
+        )
         whole_number(start, "start", 0, optional=True)
         whole_number(stop, "stop", start or 0, optional=True)
         whole_number(events, "events", 1, optional=True)
@@ -100,9 +106,8 @@ class RankPruningCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.layers = layers_to_prune(self.model, "RankPruningCallback")
         optimizers.check_slots(self.model)
-        self.history, self.epoch_logs = [], []
         self._task_losses: list[float] = []
-        self.cost = NetworkCost(self.model)
+        self.cost = NetworkCost(self.model, self.size.read_profile())
         self.rule = make_rule(self.size, self.cost, self.layers, self._task_losses)
         self.schedule = plan_events(
             self.params.get("epochs") or 1,
@@ -110,12 +115,15 @@ class RankPruningCallback(keras.callbacks.Callback):
             self.stop,
             self.events or self.rule.default_events,
         )
+        self._warn_if_too_early()
+        self.history, self.epoch_logs = [], []
 
     def on_epoch_begin(self, epoch, logs=None):
         self._teach(epoch)
         if not self.history:
             self._record(epoch)
             self._warn_if_too_late(epoch)
+            self._warn_if_nothing_to_compare(epoch)
         if epoch in self.schedule.events:
             self._prune(epoch)
         penalties_act = self.schedule.prunes(epoch)
@@ -146,9 +154,12 @@ class RankPruningCallback(keras.callbacks.Callback):
         """Have the network be its own teacher, as it is before it is cut."""
         start = self.schedule.start
         for teacher in self._teachers:
-            learns = epoch == start or (epoch > start and not teacher.remembers)
             # What a backup or an earlier `fit` has left is the weights of a network.
-            if teacher.own and (learns or (teacher.remembers and not self.history)):
+            # Those of a `fit` that was broken off are of its start: by now the network
+            # may be cut.
+            goes_on = teacher.in_fit or epoch > start
+            learns = epoch >= start and not (goes_on and teacher.remembers)
+            if teacher.own and (learns or (goes_on and not self.history)):
                 models.newest_values(self.model)
                 network = teachers.dense_network(self.model)
                 teacher.begin_fit(network)
@@ -180,14 +191,39 @@ class RankPruningCallback(keras.callbacks.Callback):
             if layer.terms:
                 layer.kept_rank.assign(float(rank or layer.rank))
 
+    def _warn_if_too_early(self):
+        # Of several fits only the first may say so.
+        epochs, stop = self.params.get("epochs"), self.schedule.stop
+        if epochs and stop >= epochs and not self.epoch_logs:
+            warnings.warn(
+                f"`start` and `stop` must be below {epochs}, the `epochs` of this "
+                f"`fit`, for all ranks to fall in it. Received: start={self.start}, "
+                f"stop={self.stop}: the last event is in epoch {stop}, counted from 0, "
+                "so another `fit` has to go on, with `initial_epoch`.",
+                stacklevel=2,
+            )
+
+    def _warn_if_nothing_to_compare(self, epoch):
+        stop = self.schedule.stop
+        is_cut = not all(layer.is_dense for layer in self.layers)
+        if not self.size.given and epoch <= stop and (is_cut or epoch == stop):
+            warnings.warn(
+                f"No ranks fall in this `fit`, which begins in epoch {epoch}. Without "
+                "`target`, `budget` or `threshold` they fall once the loss is back at "
+                "what the dense network had reached, which this `fit` does not know. "
+                "Pass one of them.",
+                stacklevel=2,
+            )
+
     def _warn_if_too_late(self, epoch):
         amount, metric = self.size.amount(self.cost), self.size.metric
         now = self.cost.now(metric)
         if amount is not None and epoch > self.schedule.stop and now > amount:
             warnings.warn(
                 f"This `fit` goes on in epoch {epoch}, after the last event in "
-                f"epoch {self.schedule.stop}: {now:,} {UNITS[metric]} stay, "
-                f"where {amount:,.0f} are asked for. Pass a later `start` and `stop`.",
+                f"epoch {self.schedule.stop}: {amount_text(metric, now)} stay, where "
+                f"{amount_text(metric, amount)} are asked for. Pass a later `start` "
+                "and `stop`.",
                 stacklevel=2,
             )
 

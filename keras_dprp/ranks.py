@@ -27,7 +27,7 @@ class Choices:
 
     Attributes:
         ranks: List of ints; None, the last of them, is a dense layer's kernel as it is.
-        costs: Array: parameters or MACs at each rank.
+        costs: Array: parameters, MACs or milliseconds at each rank, ascending too.
         kept: Array: the share of s² kept at each rank.
         losses: Array: what `loss_of` makes of it.
     """
@@ -47,7 +47,7 @@ def layer_choices(cost, metric, singular_values, multiple_of=1, min_rank=1):
 
     Args:
         cost: Its `LayerCost`.
-        metric: "parameters" or "macs".
+        metric: "parameters", "macs" or "latency".
         singular_values: Array `(rank,)` or `(groups, rank)`, descending, of now.
         multiple_of: Int. Ranks are multiples of it.
         min_rank: Int. The smallest of them.
@@ -62,9 +62,13 @@ def layer_choices(cost, metric, singular_values, multiple_of=1, min_rank=1):
     share = np.cumsum(energy) / max(energy.sum(), _TINY)
     kept = np.array([*(share[rank - 1] for rank in ranks), 1.0])
     ranks.append(None if cost.layer.is_dense else now)
-    costs = [cost.at(metric, rank) for rank in ranks]
+    costs = np.array([cost.at(metric, rank) for rank in ranks], "float64")
     losses = loss_of(np.maximum(kept, _TINY))
-    return Choices(ranks, np.array(costs, "float64"), kept, losses)
+    # On a device a smaller rank may cost as much as a larger one, or more.
+    cheapest_above = np.minimum.accumulate(costs[::-1])[::-1]
+    pays = np.append(costs[:-1] < cheapest_above[1:], True)
+    ranks = [rank for rank, does in zip(ranks, pays, strict=True) if does]
+    return Choices(ranks, costs[pays], kept[pays], losses[pays])
 
 
 def loss_of(kept):

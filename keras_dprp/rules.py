@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from keras_dprp.costs import UNITS, NetworkCost, rank_now
+from keras_dprp.costs import NetworkCost, amount_text, rank_now
 from keras_dprp.ranks import (
     layer_choices,
     rank_by_threshold,
@@ -80,14 +80,15 @@ class BudgetRule(Rule):
 
     def __post_init__(self):
         cost, metric = self.cost, self.size.metric
-        smallest = cost.at(metric, {x: self._allowed(x, 1) for x in self.layers})
+        smallest = self._smallest()
         amount = self.size.amount(cost)
         if smallest > amount:
-            dense, unit = cost.dense(metric), UNITS[metric]
+            dense = cost.dense(metric)
             raise ValueError(
                 "The target must be reachable: the smallest ranks leave "
-                f"{smallest / dense:.3f} of the {unit}, {smallest:,} of {dense:,}. "
-                f"Received: a target of {amount / dense:.3f}, {amount:,.0f} {unit}. "
+                f"{smallest / dense:.3f} of it: {amount_text(metric, smallest)} of "
+                f"{amount_text(metric, dense)}. Received: a target of "
+                f"{amount / dense:.3f}, {amount_text(metric, amount)}. "
                 f"In the way: {self._in_the_way(smallest)}"
             )
 
@@ -98,6 +99,16 @@ class BudgetRule(Rule):
         if cost.now(metric) <= budget:
             return {layer: rank_now(layer) for layer in self.layers}
         return self._within(metric, self._choices(metric, spectra), budget)
+
+    def _smallest(self):
+        """What the network costs at least; a small rank may take longer than dense."""
+        cost, metric = self.cost, self.size.metric
+        saved = 0
+        for layer in self.layers:
+            own = cost.layers[layer]
+            least = own.at(metric, self._allowed(layer, 1))
+            saved += max(own.now(metric) - least, 0)
+        return cost.now(metric) - saved
 
     def _in_the_way(self, smallest):
         """What cannot be cut, as text."""
@@ -140,7 +151,7 @@ class RecoveryRule(Rule):
     network, or the one before the last cut, had reached. If not, it waits for the next
     event; so does the first one where no epoch has been trained. A `fit` that was
     killed and goes on knows nothing of the epochs before: after the first event it cuts
-    no further.
+    no further, and the callback says so.
 
     Attributes:
         losses: A list, to which the training adds the task loss of every epoch.

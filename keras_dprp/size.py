@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
+from keras_dprp import profiles
 from keras_dprp.arguments import number, whole_number
-from keras_dprp.costs import METRICS
+from keras_dprp.costs import LATENCY, METRICS
 
 # What says how small: which numbers are valid, in code and in words.
 _RANGES = {
     "target": (lambda x: 0 < x <= 1, "in (0, 1]"),
     "budget": (
         lambda x: 0 < x < float("inf"),
-        "a number of parameters or MACs above 0",
+        "a number of parameters, MACs or milliseconds above 0",
     ),
     "threshold": (lambda x: 0 <= x < 1, "in [0, 1)"),
 }
@@ -23,6 +24,7 @@ class Size:
     target: float | None = None
     budget: float | None = None
     metric: str = "macs"
+    profile: str | None = None
     threshold: float | None = None
     multiple_of: int = 1
     min_rank: int = 1
@@ -41,12 +43,28 @@ class Size:
                 raise ValueError(
                     f"`{name}` must be None or {words}. Received: {name}={value}"
                 )
-        if self.metric not in METRICS:
+        metrics = (*METRICS, LATENCY)
+        if self.metric not in metrics:
             raise ValueError(
-                f"`metric` must be one of {METRICS}. Received: metric={self.metric!r}"
+                f"`metric` must be one of {metrics}. Received: metric={self.metric!r}"
+            )
+        if (self.metric == LATENCY) != (self.profile is not None):
+            raise ValueError(
+                f"`metric='{LATENCY}'` goes with the path of a `profile`, and no other "
+                f"metric does. Received: metric={self.metric!r}, "
+                f"profile={self.profile!r}"
+            )
+        if self.metric == LATENCY and not self.given.keys() & {"target", "budget"}:
+            raise ValueError(
+                f"`metric='{LATENCY}'` needs a `target` or a `budget`. "
+                "Received: neither"
             )
         whole_number(self.multiple_of, "multiple_of", 1)
         whole_number(self.min_rank, "min_rank", 1)
+
+    def read_profile(self):
+        """The `Profile` that is asked for, or None."""
+        return None if self.profile is None else profiles.read(self.profile)
 
     @property
     def given(self):

@@ -42,7 +42,7 @@ class KernelDecomposition:
     V: np.ndarray
 
     # What has a column for each singular value.
-    columns: typing.ClassVar = ("U", "s", "V")
+    columns: typing.ClassVar[tuple] = ("U", "s", "V")
 
     def at_rank(self, rank):
         """The decomposition cut to its first `rank` singular values."""

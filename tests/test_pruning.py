@@ -151,6 +151,21 @@ def test_ranks_fall_as_long_as_the_loss_comes_back(later, epochs):
     assert [entry["epoch"] for entry in callback.history] == epochs
 
 
+@records_warnings
+@pytest.mark.parametrize(
+    "build, first",
+    [({}, 1), ({"rank": 2}, 0), ({"rank": 2}, 1)],
+    ids=["one event", "before the first", "cut already"],
+)
+def test_a_fit_that_knows_no_loss_to_come_back_to_says_so(build, first):
+    model = factorized(deep_perceptron(), "adam", build)
+    before = ranks(model)
+    callback = dprp.RankPruningCallback(verbose=0, start=1, events=1)
+    with pytest.warns(UserWarning, match=f"No ranks fall.*begins in epoch {first}"):
+        train(model, [callback], epochs=3, initial_epoch=first)
+    assert ranks(model) == before
+
+
 def test_only_events_count_as_cuts_of_a_network_with_penalties():
     network = with_decaying_spectra(deep_perceptron(), 0.9)
     penalties = {"compression": dprp.penalties.Hoyer(1e-9)}
@@ -310,13 +325,30 @@ def test_kernels_of_any_size_stay_finite(scale):
     )
 
 
+@records_warnings
+@pytest.mark.parametrize(
+    "arguments", [{"start": 7}, {"stop": 2, "threshold": 0.1}, {"start": 1, "stop": 2}]
+)
+@pytest.mark.parametrize("initial_epoch", [0, 1])
+def test_a_fit_too_short_for_all_events_warns(arguments, initial_epoch):
+    model = factorized(perceptron())
+    callback = dprp.RankPruningCallback(verbose=0, events=2, **arguments)
+    with pytest.warns(UserWarning, match="must be below 2.*Received: start=.*stop="):
+        train(model, [callback], epochs=2, initial_epoch=initial_epoch)
+
+
+@records_warnings
 def test_epochs_of_a_fit_for_each_are_absolute():
     model = factorized(perceptron())
     callback = dprp.RankPruningCallback(0.5, start=2, stop=3, events=2, verbose=0)
     kept = []
-    for epoch in range(4):
-        logs = train(model, [callback], epochs=epoch + 1, initial_epoch=epoch).history
-        kept += logs["macs_kept"]
+    # The first of them is too short, and says so; the others go on.
+    with pytest.warns(UserWarning) as warned:
+        for epoch in range(4):
+            fit = train(model, [callback], epochs=epoch + 1, initial_epoch=epoch)
+            kept += fit.history["macs_kept"]
+    told = [each for each in warned if "must be below" in str(each.message)]
+    assert len(told) == 1
     assert kept[:2] == [1.0, 1.0]
     assert kept[2] < 1
     assert kept[3] <= 0.5

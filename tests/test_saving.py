@@ -418,6 +418,23 @@ def test_weights_load_out_of_a_whole_model_file(tmp_path):
     assert_trains_on(model)
 
 
+def test_a_legacy_file_of_other_ranks_says_what_to_do(tmp_path):
+    source, model = trained(2), trained(3)
+    path = tmp_path / "model.h5"
+    source.save(path)
+    with pytest.raises(ValueError, match="Load the whole model.*Received: '.*model.h5"):
+        model.load_weights(path)
+    model.set_weights(keras.saving.load_model(path).get_weights())
+    np.testing.assert_array_equal(outputs(model), outputs(source))
+    # One of the same ranks needs no advice.
+    train(source, [], epochs=1)
+    model.load_weights(path)
+    assert np.any(outputs(model) != outputs(source))
+    stock = deep_perceptron()
+    with pytest.raises(ValueError, match="^Layer count|^Weight count|^Shape"):
+        stock.load_weights(path)
+
+
 # `set_weights`.
 
 

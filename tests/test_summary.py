@@ -121,6 +121,40 @@ def test_plot_can_be_saved(trained, tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("epochs", [1, 8])
+def test_plot_shows_what_was_before_a_cut_at_once(epochs):
+    model = factorized(perceptron())
+    before = ranks(model)
+    callback = dprp.RankPruningCallback(0.45, start=0, verbose=0)
+    train(model, [callback], epochs=epochs)
+    top, bottom = dprp.plot_ranks(callback).axes
+    for line, ends in zip(
+        top.lines, zip(before, ranks(model), strict=True), strict=False
+    ):
+        assert (line.get_ydata()[0], line.get_ydata()[-1]) == ends
+    for line in (*top.lines, *bottom.lines[:2]):
+        start, cut, end = line.get_xdata()
+        assert start <= -0.05 * epochs
+        assert (cut, end) == (0, epochs)
+    assert [line.get_ydata()[0] for line in bottom.lines[:2]] == [1, 1]
+
+
+def test_plot_has_room_for_a_network_of_many_layers(tmp_path):
+    layers = [keras.layers.Dense(6, name=f"a_layer_in_block_{i}") for i in range(60)]
+    model = factorized(keras.Sequential([keras.Input((6,)), *layers]))
+    callback = dprp.RankPruningCallback(0.9, start=1, verbose=0)
+    train(model, [callback], epochs=2, x=np.ones((8, 6)), y=np.ones(8))
+    figure = dprp.plot_ranks(callback)
+    # Matplotlib warns where axes have no room, and warnings are errors.
+    figure.savefig(tmp_path / "ranks.png")
+    whole = figure.bbox
+    for axes in figure.axes:
+        legend = axes.get_legend().get_window_extent()
+        assert whole.y0 <= legend.y0 < legend.y1 <= whole.y1
+        assert whole.x0 <= legend.x0 < legend.x1 <= whole.x1
+        assert axes.bbox.width > 0.3 * whole.width
+
+
 @pytest.mark.parametrize(
     "callback, error, match",
     [

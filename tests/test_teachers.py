@@ -251,6 +251,70 @@ def test_it_teaches_from_the_start_on_and_never_before():
     assert memory[2] == memory[3] == perceptron().count_params()
 
 
+class Killed(Exception):
+    pass
+
+
+class KillAt(keras.callbacks.Callback):
+    """Breaks a fit off in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.now, batch) == (self.epoch, 2):
+            raise Killed
+
+
+@pytest.mark.parametrize("size", [{"target": 0.5}, {"threshold": 0.1}])
+@pytest.mark.parametrize("start, kills", [(0, [0]), (1, [1]), (1, [1, 1]), (1, [2])])
+def test_a_fit_that_was_killed_after_the_cut_keeps_its_teacher(
+    start, kills, size, tmp_path
+):
+    taught = {}
+
+    def fit(kill=None):
+        model = factorized(perceptron(), "adam", {"teacher": "self"})
+
+        def network(logs):
+            taught.setdefault("dense", np.concatenate([w.ravel() for w in of(model)]))
+
+        def of(model):
+            return arrays(v for x in model.layers[1:] for v in (x.kernel, x.bias))
+
+        def look(logs):
+            taught["by"] = arrays(model.layers[0].variables[:1])[0]
+
+        pruning = dprp.RankPruningCallback(
+            **{"target": None, **size}, start=start, stop=start, verbose=0
+        )
+        # By batches: at the time of the kill the backup is of a network that is cut.
+        backup = keras.callbacks.BackupAndRestore(tmp_path, save_freq=1)
+        callbacks = [AtEpoch(start, begin=network), pruning, backup]
+        callbacks += [AtEpoch(3, end=look)] + [KillAt(kill)] * (kill is not None)
+        train(model, callbacks, epochs=4)
+
+    for kill in kills:
+        with pytest.raises(Killed):
+            fit(kill)
+    fit()
+    assert_identical([taught["by"]], [taught["dense"]])
+
+
+def test_a_later_fit_has_a_teacher_of_its_own():
+    model = factorized(perceptron(), "adam", {"teacher": "self"})
+    train(model, [prune_at(1)])
+    (first,) = arrays(model.layers[0].variables[:1])
+    train(model, [prune_at(1)])
+    (second,) = arrays(model.layers[0].variables[:1])
+    assert first.shape == second.shape
+    assert np.any(first != second)
+
+
 def augmented(inner, noise=0.5):
     augmentation = [
         layers.RandomFlip("horizontal"),

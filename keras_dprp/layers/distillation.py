@@ -16,8 +16,8 @@ class Distillation(keras.layers.Layer):
     """Passes the augmented inputs on, and shows them to a teacher in training.
 
     What the teacher knows is one variable, empty where there is none: it is in the
-    state that a training step takes, and in files that are written in a running `fit`,
-    so that this can go on; in no other file.
+    state that a training step takes, and in files of a `fit` that is not over, so that
+    this can go on; in no other file.
 
     Args:
         own: Whether the network is its own teacher.
@@ -27,13 +27,16 @@ class Distillation(keras.layers.Layer):
         memory: Variable: all weights of the teacher, one after the other.
         distances: Variable: sum of what the teacher added to the loss of the training
             steps, and how many these were.
+        in_fit: Whether the memory is of a `fit` that is not over: one that runs, was
+            broken off, or left the file that was loaded.
     """
 
     def __init__(self, own, share, temperature, **kwargs):
         super().__init__(**kwargs)
         self.own, self.share, self.temperature = own, share, temperature
+        self.in_fit = False
         # In objects that Keras does not track: the teacher is no part of the network.
-        self._teacher = types.SimpleNamespace(network=None, in_fit=False)
+        self._teacher = types.SimpleNamespace(network=None)
         # What one step has shown; a distribution strategy has a thread a replica.
         self._step = threading.local()
 
@@ -94,13 +97,13 @@ class Distillation(keras.layers.Layer):
         Args:
             network: A `keras.Model` from the augmented inputs to the outputs.
         """
-        self._teacher.in_fit = True
+        self.in_fit = True
         if self._teacher.network is None:
             self._teacher.network = network
 
     def end_fit(self):
         """After a `fit`: files hold no memory of the teacher from now on."""
-        self._teacher.in_fit = False
+        self.in_fit = False
 
     def added(self):
         """What the teacher added to the loss, a mean over steps; it starts anew."""
@@ -177,7 +180,7 @@ class Distillation(keras.layers.Layer):
 
     def save_own_variables(self, store):
         memory = ops.convert_to_numpy(self.memory)
-        keep = self._teacher.in_fit and self.own
+        keep = self.in_fit and self.own
         store["memory"] = memory if keep else memory[:0]
         store["distances"] = ops.convert_to_numpy(self.distances)
 
@@ -189,6 +192,7 @@ class Distillation(keras.layers.Layer):
         # A teacher that was given as a model is in no file, and stays.
         if self.own:
             self.load_values(values)
+            self.in_fit = self.remembers
         self.distances.assign(np.asarray(store["distances"]))
 
     def get_config(self):

@@ -1,24 +1,18 @@
 """A kernel read as a matrix: shapes, pairs and MACs, without building a layer.
 
 The rows of the matrix are what the first layer of a pair sees, its columns are what
-the second one writes. The kernel of a convolution, `(height, width, channels,
-filters)`, is read in one of two modes:
-
-- "spatial": rows are (height, channels), columns are (width, filters), so the pair is
-  a k x 1 and a 1 x k convolution;
-- "channel": rows are (height, width, channels), columns are filters, so the pair is a
-  k x k and a 1 x 1 convolution.
-
-With groups there is one matrix a group, stacked along a leading axis.
+the second one writes. With groups there is one matrix a group, stacked along a leading
+axis.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from keras import ops
 
-from keras_dprp.graph import UNKNOWN_SIZE
+from keras_dprp.operations import Operation
 from keras_dprp.svd import energies, singular_values
 
 MODES = ("spatial", "channel")
@@ -44,10 +38,14 @@ class KernelMatrix:
         """Kernel sizes of the first and of the second layer of a pair."""
         return (), ()
 
-    def positions(self, input_shape):
-        """At how many places the first and the second layer of a pair compute."""
-        count = math.prod(size or 1 for size in input_shape[1:-1])
-        return count, count
+    def operations(self, input_shape, rank=None):
+        """What is computed for one sample: one `Operation` if dense, two of a pair."""
+        vectors = (math.prod(size or 1 for size in input_shape[1:-1]),)
+        channels, filters = self.kernel_shape
+        widths = [channels, filters] if rank is None else [channels, rank, filters]
+        return [
+            Operation(vectors, vectors, *each) for each in itertools.pairwise(widths)
+        ]
 
     @property
     def shape(self):
@@ -103,113 +101,13 @@ class KernelMatrix:
         """Kernels of both layers of a pair from scaled `U` and `V`."""
         return first, ops.swapaxes(second, -1, -2)
 
-    def dense_parameters(self):
-        """Parameters of the dense kernel."""
-        return math.prod(self.kernel_shape)
-
-    def pair_parameters(self, rank):
-        """Parameters of both kernels of a pair."""
-        return self.groups * sum(self.shape) * rank
-
-    def dense_macs(self, input_shape):
-        """MACs for one sample with the dense kernel."""
-        return self.positions(input_shape)[1] * self.dense_parameters()
-
-    def pair_macs(self, input_shape, rank):
-        """MACs for one sample with a pair."""
-        sizes = zip(self.positions(input_shape), self.shape, strict=True)
-        return self.groups * rank * sum(count * size for count, size in sizes)
+    def macs(self, input_shape, rank=None):
+        """MACs for one sample, dense or as a pair."""
+        return sum(each.macs for each in self.operations(input_shape, rank))
 
     def pair_share(self, input_shape, rank):
         """MACs of a pair as a share of the dense kernel's."""
-        return self.pair_macs(input_shape, rank) / self.dense_macs(input_shape)
-
-
-@dataclass(frozen=True)
-class Conv2DMatrix(KernelMatrix):
-    """The same for a 2D convolution."""
-
-    mode: str = "spatial"
-    strides: tuple = (1, 1)
-    dilation_rate: tuple = (1, 1)
-    padding: str = "valid"
-    data_format: str = "channels_last"
-
-    @classmethod
-    def of(cls, layer, input_shape, mode):
-        """That of a layer with the arguments of a `keras.layers.Conv2D`."""
-        channels = input_shape[1 if layer.data_format == "channels_first" else -1]
-        return cls(
-            (*layer.kernel_size, channels // layer.groups, layer.filters),
-            layer.groups,
-            mode,
-            layer.strides,
-            layer.dilation_rate,
-            layer.padding,
-            layer.data_format,
-        )
-
-    def kernel_sizes(self):
-        height, width = self.kernel_shape[:2]
-        if self.mode == "spatial":
-            return (height, 1), (1, width)
-        return (height, width), (1, 1)
-
-    def to_matrix(self, kernel):
-        blocks = ops.transpose(ops.reshape(kernel, self._axes()), (3, 0, 2, 1, 4))
-        return ops.reshape(blocks, self.lead(*self.shape))
-
-    def to_kernel(self, matrix):
-        first, second, channels, groups, filters = self._axes()
-        blocks = ops.reshape(matrix, (groups, first, channels, second, filters))
-        return ops.reshape(ops.transpose(blocks, (1, 3, 2, 0, 4)), self.kernel_shape)
-
-    def pair_kernels(self, first, second):
-        first_size, second_size, channels, groups, filters = self._axes()
-        size, last_size = self.kernel_sizes()
-        rank = first.shape[-1]
-        blocks = ops.reshape(first, (groups, first_size, channels, rank))
-        blocks = ops.transpose(blocks, (1, 2, 0, 3))
-        first = ops.reshape(blocks, (*size, channels, groups * rank))
-        blocks = ops.reshape(second, (groups, second_size, filters, rank))
-        blocks = ops.transpose(blocks, (1, 3, 0, 2))
-        return first, ops.reshape(blocks, (*last_size, rank, groups * filters))
-
-    def positions(self, input_shape):
-        height, width = self._output_size(input_shape)
-        middle = width
-        if not self._first_takes_all_strides():
-            # The k x 1 convolution keeps the width of its input.
-            middle = self._input_size(input_shape)[1]
-        return height * middle, height * width
-
-    def pair_arguments(self):
-        """Strides, padding, dilation and format of both convolutions of a pair."""
-        if self._first_takes_all_strides():
-            steps = (self.strides, (1, 1)), (self.dilation_rate, (1, 1))
-        else:
-            (high, wide), (tall, broad) = self.strides, self.dilation_rate
-            steps = ((high, 1), (1, wide)), ((tall, 1), (1, broad))
-        same = {"padding": self.padding, "data_format": self.data_format}
-        return [
-            {"strides": strides, "dilation_rate": dilation, **same}
-            for strides, dilation in zip(*steps, strict=True)
-        ]
-
-    def _first_takes_all_strides(self):
-        # Also where the second of a spatial pair is 1 x 1: the sooner the cheaper.
-        return self.mode == "channel" or self.kernel_shape[1] == 1
-
-    def _input_size(self, shape):
-        sizes = shape[2:4] if self.data_format == "channels_first" else shape[1:3]
-        return [UNKNOWN_SIZE if size is None else size for size in sizes]
-
-    def _output_size(self, input_shape):
-        sizes = self._input_size(input_shape)
-        if self.padding == "valid":
-            kernel = zip(sizes, self.kernel_shape[:2], self.dilation_rate, strict=True)
-            sizes = [size - rate * (length - 1) for size, length, rate in kernel]
-        return [-(-s // step) for s, step in zip(sizes, self.strides, strict=True)]
+        return self.macs(input_shape, rank) / self.macs(input_shape)
 
 
 def check_mode(mode):
@@ -238,6 +136,6 @@ def cheapest(matrices, input_shape, kernel=None):
         s = singular_values(ops.convert_to_numpy(matrix.to_matrix(kernel)))
         held = np.cumsum(energies(s))
         rank = int(np.searchsorted(held, ENERGY * held[-1])) + 1
-        return matrix.pair_macs(input_shape, rank)
+        return matrix.macs(input_shape, rank)
 
     return min(matrices, key=cost)

@@ -4,7 +4,8 @@ import keras
 from keras import ops
 
 from keras_dprp.copies import shared_arguments
-from keras_dprp.layers.kernel_matrix import MODES, Conv2DMatrix, cheapest, check_mode
+from keras_dprp.layers.conv2d_matrix import Conv2DMatrix
+from keras_dprp.layers.kernel_matrix import MODES, cheapest, check_mode
 from keras_dprp.layers.svd_layer import SVDLayer
 
 

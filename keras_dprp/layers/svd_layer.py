@@ -1,21 +1,18 @@
 """The base of factorised layers: a kernel that is dense, or U diag(s) Vᵀ."""
 
 import functools
+import math
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_dprp import svd
 from keras_dprp.copies import twin_config
 from keras_dprp.layers.initial_state import check_rank, initial_state, resolve_rank
 from keras_dprp.layers.penalized_layer import PenalizedLayer
 from keras_dprp.layers.state import FACTORS, StateLayer, UnlessEmpty
 from keras_dprp.live import changes, models
-from keras_dprp.svd import (
-    BalancedDecomposition,
-    decompose_factors,
-    decompose_kernel,
-)
 
 # Below this share of the dense multiply-accumulates two convolutions beat one with
 # the merged kernel in training; above it the extra activation costs more than it saves.
@@ -40,7 +37,8 @@ class SVDLayer(StateLayer, PenalizedLayer):
 
     Attributes:
         U: Variable of shape `(rows, rank)`; with groups `(groups, rows, rank)`.
-        s: Variable of shape `(rank,)`; with groups `(groups, rank)`.
+        s: Variable of shape `(rank,)`; with groups `(groups, rank)`. Ones at an event,
+            and U and V share the singular values; with penalties it has them alone.
         V: Variable of shape `(columns, rank)`; with groups `(groups, columns, rank)`.
         matrix: The `KernelMatrix` of the kernel.
     """
@@ -199,13 +197,13 @@ class SVDLayer(StateLayer, PenalizedLayer):
         if self.is_dense:
             kernel = ops.convert_to_numpy(self._kernel)
             matrix = ops.convert_to_numpy(self.matrix.to_matrix(kernel))
-            return decompose_kernel(matrix)
-        return decompose_factors(*map(ops.convert_to_numpy, self.factors()))
+            return svd.decompose_kernel(matrix)
+        return svd.decompose_factors(*map(ops.convert_to_numpy, self.factors()))
 
     def change_to(self, decomposition):
         """The `Change` that gives the layer the factors of a decomposition of it."""
         if self.is_balanced:
-            decomposition = BalancedDecomposition(decomposition)
+            decomposition = svd.BalancedDecomposition(decomposition)
         values = {name: getattr(decomposition, name) for name in FACTORS}
         rank = decomposition.s.shape[-1]
         values["kernel"] = np.zeros(self.matrix.state_shapes(rank)["kernel"])
@@ -215,7 +213,7 @@ class SVDLayer(StateLayer, PenalizedLayer):
 
     def trains_as_pair(self):
         """Whether the forward pass in training uses both factors, or their product."""
-        if _on_accelerator() and self.matrix.dense_parameters() < LARGE_KERNEL:
+        if _on_accelerator() and math.prod(self.matrix.kernel_shape) < LARGE_KERNEL:
             return False
         share = self.matrix.pair_share(self.built_input_shape, self.rank)
         return share <= PAIR_PAYS_BELOW

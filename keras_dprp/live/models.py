@@ -5,6 +5,7 @@ it loads or sets weights, and when `adopt` is given it.
 """
 
 import functools
+import re
 import weakref
 
 import keras
@@ -29,11 +30,17 @@ def flatten_layers(layer):
 
 
 def adopt(model):
-    """Note that a model holds the layers in it whose variables change shape."""
-    changed = [_join(layer, model) for layer in shape_shifters(model)]
+    """Note that a model holds the layers in it whose variables change shape.
+
+    Returns:
+        A list of these layers.
+    """
+    layers = shape_shifters(model)
+    changed = [_join(layer, model) for layer in layers]
     if any(changed) and getattr(model, "train_function", None) is not None:
         # It was compiled when weight decay still reached the bases.
         model.make_train_function(force=True)
+    return layers
 
 
 def note_caller(layer):
@@ -136,6 +143,7 @@ def _join(layer, model):
 # can get values of another shape note the model first. Models without factorised
 # layers do as they did.
 _keras_load_own_variables = keras.Model.load_own_variables
+_keras_load_weights = keras.Model.load_weights
 _keras_set_weights = keras.Model.set_weights
 
 
@@ -146,14 +154,31 @@ def _load_own_variables(model, store):
     _keras_load_own_variables(model, store)
 
 
+@functools.wraps(_keras_load_weights)
+def _load_weights(model, filepath, *args, **kwargs):
+    try:
+        _keras_load_weights(model, filepath, *args, **kwargs)
+    except ValueError as error:
+        # Of these files Keras gives no layer more than values of the same shape.
+        is_legacy = re.search(r"(?<!\.weights)\.(h5|hdf5)$", str(filepath))
+        if not (is_legacy and shape_shifters(model)):
+            raise
+        raise ValueError(
+            "A legacy HDF5 file must have the ranks that the model has. Load the whole "
+            "model, `keras.saving.load_model(...)`, and take its weights: "
+            "`model.set_weights(loaded.get_weights())`; or save weights as "
+            f"'.weights.h5'. Received: '{filepath}': {error}"
+        ) from error
+
+
 @functools.wraps(_keras_set_weights)
 def _set_weights(model, weights):
-    layers = shape_shifters(model)
+    layers = adopt(model)
     if layers:
-        adopt(model)
         take_states(model, layers, weights)
     _keras_set_weights(model, weights)
 
 
 keras.Model.load_own_variables = _load_own_variables
+keras.Model.load_weights = _load_weights
 keras.Model.set_weights = _set_weights

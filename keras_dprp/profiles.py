@@ -1,0 +1,126 @@
+"""Profiles: how long a device takes for the operations of a network.
+
+`python -m tflite_export --profile` measures one: a JSON file with the milliseconds of
+each operation that a network can have, dense or at some ranks.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keras_dprp.operations import Operation
+
+FORMAT = 1
+_HINT = "make one by `python -m tflite_export --profile model.keras -o profile.json`"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How long a device takes for a dense network and for operations in it.
+
+    Attributes:
+        path: Of the file it was read from.
+        dense: Float: milliseconds of the dense network.
+        device: Dict that describes the device.
+        quantization: None (float32) or "int8": the kind of the files that were timed.
+    """
+
+    path: str
+    dense: float
+    device: dict
+    quantization: str | None
+    _times: dict = field(repr=False)
+
+    def milliseconds(self, operation):
+        """Of an operation: those of the fastest one measured that is as large.
+
+        Kernels work in steps of channels, so a rank takes as long as the next larger
+        one that was measured, and noise makes none faster than a smaller one.
+
+        Raises:
+            ValueError: If none was measured.
+        """
+        times = [
+            milliseconds
+            for channels, filters, milliseconds in self._times.get(_kind(operation), [])
+            if channels >= operation.channels and filters >= operation.filters
+        ]
+        if not times:
+            raise ValueError(
+                f"The profile '{self.path}' must be of this network: {_HINT}. "
+                f"Received: none of its operations is like {operation}"
+            )
+        return min(times)
+
+
+def read(path):
+    """The `Profile` in a file.
+
+    Args:
+        path: Of a JSON file.
+
+    Raises:
+        ValueError: If there is none, if it is damaged or of another version, or if
+            nothing was timed yet.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(
+            f"There must be a file of a `profile`: {_HINT}. Received: '{path}'"
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"A `profile` must be a JSON file: {_HINT}. Received: '{path}' ({error})"
+        ) from error
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT:
+        raise ValueError(
+            f"A `profile` must be of format {FORMAT}: {_HINT}. Received: '{path}' of "
+            f"format {version!r}"
+        )
+    try:
+        return _profile(path, content)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"A `profile` must be whole: {_HINT}. Received: '{path}', which is damaged "
+            f"({type(error).__name__}: {error})"
+        ) from error
+
+
+def _profile(path, content):
+    network, operations = content["network"], content["operations"]
+    missing = sum(each["milliseconds"] is None for each in [network, *operations])
+    if missing:
+        raise ValueError(
+            "A `profile` must have been timed on the device: `python -m tflite_export "
+            f"--profile {path}` goes on with that. Received: '{path}', in which "
+            f"{missing} of {len(operations) + 1} times are missing"
+        )
+    times: dict = {}
+    for each in operations:
+        operation = operation_from(each)
+        entry = operation.channels, operation.filters, float(each["milliseconds"])
+        times.setdefault(_kind(operation), []).append(entry)
+    return Profile(
+        str(path),
+        float(network["milliseconds"]),
+        content["device"],
+        content["quantization"],
+        times,
+    )
+
+
+def operation_from(entry):
+    """The `Operation` that an entry of a profile is about."""
+    names = [each.name for each in dataclasses.fields(Operation)]
+    values = {name: entry[name] for name in names}
+    sizes: Any = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+    return Operation(**sizes)
+
+
+def _kind(operation):
+    """An operation, whatever its channels and filters."""
+    return dataclasses.replace(operation, channels=0, filters=0)
