@@ -14,7 +14,9 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 @pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="Needs no Keras: once is enough."
 )
-@pytest.mark.parametrize("name", ["defaults", "quantization", "training_speed"])
+@pytest.mark.parametrize(
+    "name", ["defaults", "latency_budget", "quantization", "training_speed"]
+)
 def test_the_page_is_what_the_results_give(name):
     report = BENCHMARKS / name / "report.py"
     subprocess.run([sys.executable, str(report), "--check"], check=True)
