@@ -14,19 +14,29 @@ import numpy as np
 from tflite_export.benchmark import RUNS, benchmark, timings_json, timings_table
 from tflite_export.causes import cause_of
 from tflite_export.exporter import export
-from tflite_export.extras import NEEDED, require
-from tflite_export.quantize import IO_DTYPES, QUANTIZATIONS
+from tflite_export.profile import time_files
 from tflite_export.quiet import quiet
+from tflite_export.settings import (
+    IO_DTYPES,
+    NEEDED,
+    QUANTIZATIONS,
+    check_evaluation,
+    check_settings,
+    require,
+)
 from tflite_export.staging import check_path, staged
 
 EXPORT_OPTIONS = (
     "quantization",
     "representative_data",
+    "evaluation_data",
+    "max_drop",
     "io_dtype",
     "labels",
     "input_range",
 )
 BENCHMARK_OPTIONS = ("threads", "runs", "json")
+PROFILE_OPTIONS = ("quantization", "output", "threads", "runs")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,14 +54,12 @@ def main(arguments=None):
     parser = _parser()
     options = parser.parse_args(arguments)
     given = {name: value for name, value in vars(options).items() if value is not None}
-    others = EXPORT_OPTIONS if options.benchmark else BENCHMARK_OPTIONS
-    for name in others:
-        if name in given:
-            place = "with" if options.benchmark else "without"
-            parser.error(f"{_flag(name)} means nothing {place} --benchmark")
+    _check_together(parser, options, given)
     try:
         if options.benchmark:
             _benchmark(options.files, given)
+        elif options.profile:
+            _profile(parser, options.files, given)
         elif len(options.files) == 2:
             _export(options.files[0], options.files[1], given)
         else:
@@ -63,13 +71,28 @@ def main(arguments=None):
         parser.error(_in_options(str(error)))
 
 
+def _check_together(parser, options, given):
+    """End with an error where an option is of another purpose."""
+    every = {*EXPORT_OPTIONS, *BENCHMARK_OPTIONS, *PROFILE_OPTIONS}
+    if options.benchmark:
+        purpose, others = "--benchmark", every - {*BENCHMARK_OPTIONS}
+    elif options.profile:
+        purpose, others = "--profile", every - {*PROFILE_OPTIONS}
+    else:
+        purpose, others = "an export", every - {*EXPORT_OPTIONS}
+    for name in sorted(others & given.keys()):
+        parser.error(f"{_flag(name)} means nothing in {purpose}")
+    if options.benchmark and options.profile:
+        parser.error("give --benchmark or --profile. Received: both")
+
+
 def _flag(name):
     return "--" + name.replace("_", "-")
 
 
 def _in_options(message):
     """A message about arguments of a function as one about the command line's."""
-    for name in EXPORT_OPTIONS + BENCHMARK_OPTIONS:
+    for name in {*EXPORT_OPTIONS, *BENCHMARK_OPTIONS, *PROFILE_OPTIONS}:
         message = message.replace(f"`{name}`", _flag(name))
         message = re.sub(rf"\b{name}='(\w+)'", rf"{_flag(name)} \1", message)
     return message.replace("`path`", "FILE")
@@ -78,7 +101,8 @@ def _in_options(message):
 def _parser():
     parser = _Parser(
         prog="python -m tflite_export",
-        description="Export a .keras file to a checked .tflite file, or time files.",
+        description="Export a .keras file to a checked .tflite file, time files, or "
+        "make a profile of a device.",
     )
     parser.add_argument(
         "files",
@@ -98,6 +122,18 @@ def _parser():
         help=".npy, or .npz with one array for each input, by name; samples first",
     )
     parser.add_argument(
+        "--evaluation-data",
+        metavar="FILE",
+        help=".npz with x (or one array for each input, by name) and targets y, to "
+        "measure the file's accuracy, or the model's metric, beside Keras's on",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="DROP",
+        help="how much worse the file may be there, as 0.01; else none is written",
+    )
+    parser.add_argument(
         "--io-dtype", choices=IO_DTYPES, help="of an int8 file's inputs and outputs"
     )
     parser.add_argument(
@@ -112,6 +148,15 @@ def _parser():
     )
     parser.add_argument(
         "--benchmark", action="store_true", help="time .tflite files side by side"
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="with model.keras and --output write the files of its operations, with "
+        "profile.json time them on this machine",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="the profile to write, a .json file"
     )
     parser.add_argument(
         "--threads", type=_counts, metavar="N[,N...]", help="to time with; default: 1"
@@ -143,33 +188,56 @@ def _benchmark(files, given):
     print(timings_table(timings))
 
 
+def _profile(parser, files, given):
+    if len(files) != 1:
+        parser.error(f"give one model.keras or one profile.json. Received: {files}")
+    (source,) = files
+    if source.endswith(".keras"):
+        if "output" not in given or {"threads", "runs"} & given.keys():
+            parser.error(
+                "give -o profile.json with a model, and --threads and --runs with a "
+                f"profile. Received: {source}"
+            )
+        require(*NEEDED)
+        from tflite_export.operation_files import write_files
+
+        _check_source(source)
+        model = _read_model(source)
+        write_files(model, given["output"], given.get("quantization"))
+        return
+    if "output" in given or "quantization" in given:
+        parser.error(
+            "give a .keras file with --output and --quantization; a profile has both. "
+            f"Received: {source}"
+        )
+    counts = given.get("threads", [1])
+    if len(counts) > 1:
+        parser.error(f"a profile is of one number of threads. Received: {counts}")
+    time_files(source, counts[0], given.get("runs", RUNS))
+
+
 def _export(source, path, given):
     """Check all that can be checked before TensorFlow and the model are loaded."""
     require(*NEEDED)
-    settings = {name: given[name] for name in EXPORT_OPTIONS if name in given}
-    _check_options(settings)
     check_path(path)
+    readers = {
+        "representative_data": _read_data,
+        "evaluation_data": _read_evaluation,
+        "labels": _read_labels,
+    }
+    settings = {
+        name: readers.get(name, lambda value: value)(given[name])
+        for name in EXPORT_OPTIONS
+        if name in given
+    }
+    check_settings(
+        settings.get("quantization"),
+        settings.get("io_dtype", "float32"),
+        settings.get("representative_data"),
+    )
+    check_evaluation(settings.get("evaluation_data"), settings.get("max_drop"))
     _check_source(source)
-    if "representative_data" in settings:
-        settings["representative_data"] = _read_data(settings["representative_data"])
-    if "labels" in settings:
-        settings["labels"] = _read_labels(settings["labels"])
     export(_read_model(source), path, **settings)
-
-
-def _check_options(settings):
-    is_int8 = settings.get("quantization") == "int8"
-    if "io_dtype" in settings and not is_int8:
-        raise ValueError(
-            f"--io-dtype {settings['io_dtype']} needs --quantization int8. "
-            f"Received: --quantization {settings.get('quantization', 'none')}"
-        )
-    if is_int8 and "representative_data" not in settings:
-        raise ValueError(
-            "--quantization int8 needs --representative-data: a .npy file of a hundred "
-            "or more typical inputs (.npz for several inputs), samples first, prepared "
-            "as for training. Received: none"
-        )
 
 
 def _check_source(source):
@@ -198,6 +266,9 @@ def _read_model(path):
 
         import keras_dprp  # noqa: F401  registers the factorised layers
 
+        with contextlib.suppress(Exception):
+            # Its loss and metrics tell more of it, where they are Keras's own.
+            return keras.saving.load_model(path)
         try:
             return keras.saving.load_model(path, compile=False)
         # What a damaged file raises depends on where it is damaged.
@@ -211,22 +282,36 @@ def _read_model(path):
 
 
 def _read_data(path):
-    if not (path.endswith((".npy", ".npz")) and Path(path).is_file()):
+    arrays = _read_arrays(path, "Representative data", (".npy", ".npz"))
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def _read_evaluation(path):
+    arrays = _read_arrays(path, "Evaluation data", (".npz",))
+    if len(arrays) < 2 or "y" not in arrays:
         raise ValueError(
-            f"Representative data must be a .npy or .npz file. Received: '{path}'"
+            "Evaluation data must be inputs x (or one array for each input, by name) "
+            f"and targets y. Received: '{path}' with {list(arrays)}"
+        )
+    y = arrays.pop("y")
+    return (next(iter(arrays.values())) if len(arrays) == 1 else arrays), y
+
+
+def _read_arrays(path, what, suffixes):
+    """A dict of the arrays in a file, by their names."""
+    if not (path.endswith(suffixes) and Path(path).is_file()):
+        raise ValueError(
+            f"{what} must be a {' or '.join(suffixes)} file. Received: '{path}'"
         )
     try:
         # NumPy leaves a file open that it cannot read.
         with open(path, "rb") as file:
             data = np.load(file)
-            if isinstance(data, np.ndarray):
-                return data
-            arrays = dict(data)
+            return {"x": data} if isinstance(data, np.ndarray) else dict(data)
     except (EOFError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
-            f"Representative data cannot be read: {error}. Received: '{path}'"
+            f"{what} cannot be read: {error}. Received: '{path}'"
         ) from error
-    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
 def _read_labels(path):

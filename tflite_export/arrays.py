@@ -6,18 +6,15 @@ import numpy as np
 
 
 def fit(inputs, data, argument, limit=None):
-    """Return one array for each input, of its shape and dtype.
+    """One array for each of some `ModelInput`, of its dtype, sizes and values checked.
 
     Args:
         inputs: A list of `ModelInput`; sizes may be None.
-        data: An array, a list or tuple of arrays in the order of the inputs, or a dict
-            of arrays by input name; the first axis of each counts samples.
+        data: An array, a dict of arrays by input name, or where no two inputs are of
+            one shape and dtype a list or tuple of arrays in the order of the inputs;
+            the first axis of each counts samples.
         argument: Name of the user's argument, for errors.
         limit: How many samples to read; None reads all.
-
-    Raises:
-        TypeError: If the data are no arrays of numbers.
-        ValueError: If number, names, shapes or values do not fit the inputs.
     """
     given = _by_input(inputs, data, argument)
     arrays = [_array(*pair, argument) for pair in zip(inputs, given, strict=True)]
@@ -36,7 +33,9 @@ def fit(inputs, data, argument, limit=None):
 def _by_input(inputs, data, argument):
     names = [tensor.name for tensor in inputs]
     if isinstance(data, Mapping):
-        for known in (names, *zip(*(x.other_names for x in inputs), strict=True)):
+        # The keys first, by which `fit` takes a dict: names may be those of others.
+        others = zip(*(reversed(x.other_names) for x in inputs), strict=True)
+        for known in (*others, names):
             if set(data) == set(known):
                 return [data[name] for name in known]
         raise ValueError(
@@ -48,6 +47,7 @@ def _by_input(inputs, data, argument):
                 f"`{argument}` must have one array for each input, {names}. "
                 f"Received: {len(data)} items"
             )
+        _refuse_alike(inputs, argument)
         return list(data)
     if len(names) > 1:
         raise ValueError(
@@ -55,6 +55,20 @@ def _by_input(inputs, data, argument):
             f"{names}. Received: an object of type {type(data).__name__}"
         )
     return [data]
+
+
+def _refuse_alike(inputs, argument):
+    """Raise a ValueError if two inputs could be swapped in a list, and nobody knew."""
+    alike: dict[tuple, list[str]] = {}
+    for tensor in inputs:
+        alike.setdefault((tensor.shape, tensor.dtype), []).append(tensor.name)
+    for names in alike.values():
+        if len(names) > 1:
+            raise ValueError(
+                f"`{argument}` must be a dict of arrays by input name where inputs are "
+                f"of one shape and dtype, as {names} are: in a list they may be "
+                "swapped. Received: a list"
+            )
 
 
 def _array(tensor, data, argument):
@@ -94,7 +108,7 @@ def _cast(tensor, array, argument):
                 f"Received: values from {lowest} to {highest}"
             )
     with np.errstate(over="ignore"):
-        cast = array.astype(tensor.dtype)
+        cast = array.astype(tensor.dtype, copy=False)
     if not np.isfinite(cast).all():
         raise ValueError(
             f"`{argument}` for input '{tensor.name}' must be finite. Received: NaN, "

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tflite_export.extras import require
-from tflite_export.interpreter import check_count, load
+from tflite_export.interpreter import load
 from tflite_export.quiet import quiet
 from tflite_export.report import duration_text
+from tflite_export.settings import check_count, require
 from tflite_export.tables import text_table
 
 RUNS = 50
@@ -118,22 +118,18 @@ def timings_table(timings):
 
 
 def timings_json(timings, runs):
-    """Return timings and the machine they hold for, as JSON.
-
-    Args:
-        timings: A list of `Timing`.
-        runs: Timed runs of each file.
-    """
+    """Return timings and the machine they hold for, as JSON."""
     results = {
         "runs": runs,
         "warmup_runs": WARMUP_RUNS,
-        "machine": _machine(),
+        "machine": machine(),
         "timings": [dataclasses.asdict(timing) for timing in timings],
     }
     return json.dumps(results, indent=2) + "\n"
 
 
-def _machine():
+def machine():
+    """A dict that says what this machine is, and which LiteRT it has."""
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     # ARM boards tell their own name, PCs that of their processor.

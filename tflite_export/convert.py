@@ -1,16 +1,15 @@
 """A Keras model on the TensorFlow backend in, the bytes of a .tflite file out."""
 
 import functools
-import re
 import tempfile
 
-from tflite_export import quantize
+from tflite_export.causes import translated
 from tflite_export.graph import call_flat
-from tflite_export.operations import count_operations
+from tflite_export.interpreter import count_operations
 from tflite_export.pixels import as_floats, pixel_function, takes_pixels
 
 
-def convert(model, inputs, output_names, samples, settings):
+def convert(model, samples, settings):
     """Convert a model, by way of a SavedModel, to a file with a batch of 1.
 
     `model.export(format="litert")` would let through operations that LiteRT lacks,
@@ -18,37 +17,43 @@ def convert(model, inputs, output_names, samples, settings):
 
     Args:
         model: A float32 model of stock layers, on the TensorFlow backend.
-        inputs: A list of `ModelInput`, every size known.
-        output_names: Names the outputs get, in the order Keras has.
-        samples: One array for each input, to calibrate with.
-        settings: A `quantize.Settings`.
+        samples: A `Samples`; all of them calibrate.
+        settings: A `Settings`.
+
+    Returns:
+        The file's bytes, and the size of the same model as a float32 file; None if
+        it is one.
 
     Raises:
         ValueError: If LiteRT lacks an operation, or cannot quantize one.
         RuntimeError: If the converter fails otherwise.
     """
     call, input_dtype = functools.partial(call_flat, model), settings.io_dtype
-    if settings.quantization == "int8" and takes_pixels(inputs, samples, input_dtype):
+    inputs, arrays = samples.inputs, samples.arrays
+    quantization = settings.quantization
+    if quantization == "int8" and takes_pixels(inputs, arrays, input_dtype):
         function = pixel_function(model)
         if function is not None:
             call, input_dtype = function, "uint8"
-            inputs, samples = as_floats(inputs, samples)
+            inputs, arrays = as_floats(inputs, arrays)
     with tempfile.TemporaryDirectory() as folder:
-        _save(model, call, inputs, output_names, folder)
-        content = run_converter(folder)
-        if settings.quantization in ("float16", "int8"):
-            if settings.quantization == "int8":
-                _refuse_loops(count_operations(content))
-            data = quantize.calibration_data(inputs, samples)
-            content = run_converter(
-                folder,
-                lambda converter: quantize.configure(
-                    converter, settings, data, input_dtype
-                ),
+        with translated(quantization, model):
+            _save(model, call, inputs, list(samples.outputs), folder)
+            plain = run_converter(folder)
+        if quantization is None:
+            return plain, None
+        if quantization == "int8":
+            _refuse_loops(count_operations(plain))
+        with translated(quantization, model):
+            if quantization == "dynamic":
+                return _quantize_dynamic(plain), len(plain)
+            setup = functools.partial(
+                _configure,
+                settings=settings,
+                data=_calibration_data(inputs, arrays),
+                input_dtype=input_dtype,
             )
-    if settings.quantization == "dynamic":
-        content = quantize.quantize_dynamic(content)
-    return content
+            return run_converter(folder, setup), len(plain)
 
 
 def _save(model, call, inputs, output_names, folder):
@@ -69,45 +74,13 @@ def _save(model, call, inputs, output_names, folder):
 
 
 def run_converter(folder, configure=None):
-    """Convert a SavedModel.
-
-    Args:
-        folder: Where it is.
-        configure: A function that is called with the `tf.lite.TFLiteConverter`.
-
-    Returns:
-        The file's bytes.
-
-    Raises:
-        RuntimeError: If the converter fails.
-        ValueError: If LiteRT lacks an operation.
-    """
+    """Convert a SavedModel to the bytes of a file; `configure` gets the converter."""
     import tensorflow as tf
-    from tensorflow.lite.python.convert import ConverterError
 
     converter = tf.lite.TFLiteConverter.from_saved_model(folder)
     if configure is not None:
         configure(converter)
-    try:
-        return converter.convert()
-    except ConverterError as error:
-        raise _explain(error) from error
-
-
-def _explain(error):
-    text = str(error)
-    # One line for each group: "TF Select ops: Erfinv, Lgamma" or "Custom ops: ...".
-    lists = re.findall(r"^\s*(?:TF Select|Flex|Custom) ops: (.+)$", text, re.MULTILINE)
-    names = sorted({name for line in lists for name in re.split(r",\s*", line.strip())})
-    if names:
-        places = re.findall(r'fused\["(\w+):", "([^"@]+)@', text)
-        layers = sorted({place for name, place in places if name in names})
-        return ValueError(
-            f"LiteRT has no operation for TensorFlow's {', '.join(names)}. "
-            + (f"Found at: {', '.join(layers)}. " if layers else "")
-            + "Use layers that do without."
-        )
-    return RuntimeError(f"The converter failed: {text.splitlines()[0]}")
+    return converter.convert()
 
 
 def _refuse_loops(operations):
@@ -115,5 +88,46 @@ def _refuse_loops(operations):
     if "WHILE" in operations:
         raise ValueError(
             "int8 cannot quantize a loop (operation WHILE), as recurrent layers have. "
-            "Build them with `unroll=True`, or use quantization='dynamic'."
+            "Use quantization='dynamic', which can. (Built with `unroll=True` they "
+            "have no loop, but files several times as large.)"
         )
+
+
+def _configure(converter, settings, data, input_dtype):
+    """Set up a `tf.lite.TFLiteConverter` for "float16" or "int8"."""
+    import tensorflow as tf
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if settings.quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+        return
+    converter.representative_dataset = data
+    # Without this, more than what LiteRT has only in float would stay float.
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.as_dtype(input_dtype)
+    converter.inference_output_type = tf.as_dtype(settings.io_dtype)
+
+
+def _calibration_data(inputs, arrays):
+    """Return a function that yields a dict of arrays, batch 1, for each sample."""
+    names = [tensor.name for tensor in inputs]
+
+    def samples_of_one():
+        for index in range(len(arrays[0])):
+            rows = [array[index : index + 1] for array in arrays]
+            yield dict(zip(names, rows, strict=True))
+
+    return samples_of_one
+
+
+def _quantize_dynamic(content):
+    """Give a float32 file int8 weights; activations are quantized as it runs.
+
+    TensorFlow's converter leaves kernels of under 1024 elements in float, which
+    is what most factors are.
+    """
+    from ai_edge_quantizer import quantizer, recipe
+
+    job = quantizer.Quantizer(bytearray(content), recipe.dynamic_wi8_afp32())
+    result = job.quantize(enable_progress_report=False)
+    return bytes(result.quantized_model)

@@ -29,13 +29,8 @@ def copy_float32(model):
 
     Models become functional ones of Keras's own class, whatever they were.
     The functions that layers hold (activations, Lambdas) are shared with the copy, as
-    a configuration would lose their closures.
-
-    Args:
-        model: A functional or a built Sequential model; nested ones included.
-
-    Raises:
-        ValueError: If a layer cannot be copied, or computes otherwise even then.
+    a configuration would lose their closures. A layer that cannot be copied, or
+    computes otherwise even then, is a ValueError.
     """
     copies: dict[keras.Operation, keras.Operation] = {}
 

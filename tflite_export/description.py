@@ -15,17 +15,7 @@ NAME = "model.json"
 
 
 def check_labels(labels, model):
-    """Return labels as a list, or None.
-
-    Args:
-        labels: None, or a list or tuple of one str for each class.
-        model: A model that `graph.check_model` lets pass.
-
-    Raises:
-        TypeError: If they are no list of str.
-        ValueError: If the model is no classifier of as many classes, or a label is
-            empty or has more than one line.
-    """
+    """Labels as a list, or None; an error if they are not one str for each class."""
     if labels is None:
         return None
     if not isinstance(labels, list | tuple):
@@ -54,15 +44,7 @@ def check_labels(labels, model):
 
 
 def check_input_range(input_range, model):
-    """Return the range as a list of two floats, or None.
-
-    Args:
-        input_range: None, or what black and white are in the input, (low, high).
-        model: A model that `graph.check_model` lets pass.
-
-    Raises:
-        ValueError: If it is no range, or the model has several inputs or outputs.
-    """
+    """A range as a list of two floats, or None; a ValueError if it is no range."""
     if input_range is None:
         return None
     try:
@@ -83,31 +65,26 @@ def check_input_range(input_range, model):
     return [low, high]
 
 
-def check_within(input_range, data):
-    """Raise a ValueError if representative data lie outside of the range.
-
-    Args:
-        input_range: A list of two floats.
-        data: An array.
-    """
-    low, high = float(data.min()), float(data.max())
+def check_within(input_range, data, argument):
+    """Raise a ValueError if an array, a user's argument, cannot be of a range."""
+    if input_range is None:
+        return
+    low, high = input_range
+    black, white = float(data.min()), float(data.max())
     # Scaled images may be off by the rounding of a float32.
-    slack = 1e-5 * (input_range[1] - input_range[0])
-    if low < input_range[0] - slack or high > input_range[1] + slack:
+    slack = 1e-5 * (high - low)
+    outside = black < low - slack or white > high + slack
+    # Pixels of [0, 1] fill little of (0, 255), and none of the lower half of (-1, 1).
+    if outside or white - black < 0.1 * (high - low) or black >= (low + high) / 2:
         raise ValueError(
-            "`representative_data` must lie within `input_range`, "
-            f"{tuple(input_range)}. Received: values from {low:g} to {high:g}"
+            f"`{argument}` must lie within `input_range`, {low, high}, and make use of "
+            "it: say what black and white are in data prepared as for training. "
+            f"Received: values from {black:g} to {white:g}"
         )
 
 
 def describe(content, labels, input_range):
-    """Return a file with its description at the end; as it is without any.
-
-    Args:
-        content: The file's bytes.
-        labels: A list of str, or None.
-        input_range: A list of two floats, or None.
-    """
+    """Return a file's bytes with labels and range, where there are any, at the end."""
     if labels is None and input_range is None:
         return content
     description = {"labels": labels, **_ends(content)}

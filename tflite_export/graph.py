@@ -73,12 +73,12 @@ def model_inputs(model):
 
 
 def _input_keys(model):
-    import keras
+    from keras_dprp.graph import inputs_of
 
-    names = [tensor.name for tensor in model.inputs]
-    if isinstance(model, keras.Sequential) or not isinstance(model.input, dict):
-        return names
-    return _keys(model.input)
+    inputs = inputs_of(model)
+    if isinstance(inputs, dict):
+        return _keys(inputs)
+    return [tensor.name for tensor in model.inputs]
 
 
 def _keys(structure):
@@ -103,18 +103,12 @@ def output_names(model):
 
 
 def call_flat(model, tensors):
-    """Call a model on a flat list of tensors; returns a flat list.
-
-    Args:
-        model: A functional or Sequential model.
-        tensors: One tensor an input, batch first, in the order of `model_inputs`.
-    """
+    """Call a model on one tensor for each of `model_inputs`; returns a flat list."""
     import keras
 
-    if isinstance(model, keras.Sequential):
-        inputs = tensors[0]
-    else:
-        inputs = keras.tree.pack_sequence_as(model.input, tensors)
+    from keras_dprp.graph import inputs_of
+
+    inputs = keras.tree.pack_sequence_as(inputs_of(model), tensors)
     return keras.tree.flatten(model(inputs, training=False))
 
 

@@ -1,8 +1,12 @@
-"""LiteRT's interpreter of a file."""
+"""What LiteRT knows of a file: it runs, has operations, and scales for integers."""
 
 import os
+from collections import Counter
+
+import numpy as np
 
 from tflite_export.quiet import quiet
+from tflite_export.settings import check_count
 
 
 def load(path, threads, every_tensor=False):
@@ -12,10 +16,6 @@ def load(path, threads, every_tensor=False):
         path: A .tflite file.
         threads: Threads the interpreter may use.
         every_tensor: Whether to keep the values of all tensors, not the outputs alone.
-
-    Raises:
-        TypeError: If `path` is no path.
-        ValueError: If there is no file, it is no .tflite file, or `threads` is wrong.
     """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -47,7 +47,41 @@ def load(path, threads, every_tensor=False):
     return interpreter
 
 
-def check_count(name, value):
-    """Raise a ValueError unless `value`, an argument, is an int of 1 or more."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"`{name}` must be an int of 1 or more. Received: {value!r}")
+def count_operations(content):
+    """Counts of a file's operations by names such as "CONV_2D", frequent ones first."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {
+        code: name
+        for name, code in vars(schema.BuiltinOperator).items()
+        if isinstance(code, int)
+    }
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+
+    def name_of(operator):
+        code = model.operatorCodes[operator.opcodeIndex]
+        if code.customCode:
+            return code.customCode.decode()
+        # Codes up to 127 are in the older of the two fields.
+        return names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+    operators = (op for graph in model.subgraphs for op in graph.operators or ())
+    return dict(Counter(map(name_of, operators)).most_common())
+
+
+def quantized(array, details):
+    """Floats as what a tensor of a file holds; the interpreter gives `details`."""
+    scale, zero_point = details["quantization"]
+    if not scale:
+        return array.astype(details["dtype"])
+    limits = np.iinfo(details["dtype"])
+    steps = np.round(array / scale + zero_point)
+    return np.clip(steps, limits.min, limits.max).astype(details["dtype"])
+
+
+def dequantized(array, details):
+    """What a tensor of a file holds as floats, if it is quantized; a copy."""
+    scale, zero_point = details["quantization"]
+    # A copy: the interpreter writes the next sample's outputs to the same place.
+    array = np.array(array)
+    return ((array - float(zero_point)) * scale).astype("float32") if scale else array

@@ -6,13 +6,7 @@ import numpy as np
 
 
 def takes_pixels(inputs, samples, io_dtype):
-    """Whether all inputs of a file shall be uint8, and their values are pixels.
-
-    Args:
-        inputs: A list of `ModelInput`.
-        samples: One array for each input.
-        io_dtype: As in `quantize.Settings`.
-    """
+    """Whether all inputs of a file shall be uint8, and their arrays hold pixels."""
     return all(
         (tensor.dtype == "uint8" or (tensor.dtype, io_dtype) == ("float32", "uint8"))
         and array.size > 1
@@ -24,12 +18,7 @@ def takes_pixels(inputs, samples, io_dtype):
 
 
 def as_floats(inputs, samples):
-    """Inputs and samples as floats that calibrate to steps of one from 0 to 255.
-
-    Args:
-        inputs: A list of `ModelInput`.
-        samples: One array for each input.
-    """
+    """Inputs and arrays as floats that calibrate to steps of one from 0 to 255."""
     floats = [array.astype("float32") for array in samples]
     for array in floats:
         # Two pixels change no other range, and this one has to be met exactly.
@@ -38,16 +27,10 @@ def as_floats(inputs, samples):
 
 
 def pixel_function(model):
-    """A model as a function of pixels that are floats already.
+    """A model as a function of pixels that are floats already, from list to list.
 
     The converter leaves a cast of uint8, and with it the scaling of pixels, in float.
-
-    Args:
-        model: A functional or Sequential model.
-
-    Returns:
-        A function from a list of tensors to a list of outputs; None if anything but a
-        layer that scales takes an input.
+    None if anything but a layer that scales takes an input.
     """
     import keras
 

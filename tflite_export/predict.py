@@ -5,10 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from tflite_export.arrays import fit
-from tflite_export.extras import require
 from tflite_export.graph import ModelInput
-from tflite_export.interpreter import load
-from tflite_export.scales import dequantized, quantized
+from tflite_export.interpreter import dequantized, load, quantized
+from tflite_export.settings import require
 
 
 def predict(path, inputs, threads=1):
@@ -49,6 +48,13 @@ def predict(path, inputs, threads=1):
             outputs[name].append(dequantized(values, gives[name]))
     results = {name: np.concatenate(values) for name, values in outputs.items()}
     return results if len(results) > 1 else next(iter(results.values()))
+
+
+def file_outputs(path, inputs, arrays, names):
+    """A list of a file's outputs, in the order of their names."""
+    feeds = {x.name: array for x, array in zip(inputs, arrays, strict=True)}
+    outputs = predict(path, feeds)
+    return [outputs] if len(names) == 1 else [outputs[name] for name in names]
 
 
 def _signature_runner(path, threads):

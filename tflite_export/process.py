@@ -10,16 +10,14 @@ import sys
 def ask(purpose, module, folder, show=None, **variables):
     """Run a module on a folder that holds a request; return what it answers.
 
+    An error of one of Python's own types is raised here as it was there.
+
     Args:
         purpose: What the process does, for an error: "converting", say.
         module: Name of the module, which calls `answer`.
         folder: A `Path`.
         show: A function that gets each line the process prints; None drops them.
         variables: Environment variables beside this process's.
-
-    Raises:
-        Exception: What the process raised, where the type is one of Python's own.
-        RuntimeError: If it raised something else, or ended without an answer.
     """
     command = [sys.executable, "-P", "-m", module, str(folder)]
     with (folder / "log").open("w+", encoding="utf-8", errors="replace") as log:
@@ -38,12 +36,7 @@ def ask(purpose, module, folder, show=None, **variables):
 
 
 def answer(folder, work):
-    """Write what `work(folder)` returns, or the error it raises, for who asked.
-
-    Args:
-        folder: A `Path`.
-        work: A function; what it returns must go into JSON.
-    """
+    """Write what `work(folder)` returns, or the error it raises, for who asked."""
     try:
         reply = {"result": work(folder)}
     except Exception as error:

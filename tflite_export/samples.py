@@ -1,12 +1,34 @@
 """Representative data, checked; or noise in its place."""
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 
 from tflite_export import arrays, streams
+from tflite_export.graph import ModelInput
 
 NOISE_SAMPLES = 32
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a file is made with, and compared on.
+
+    Attributes:
+        inputs: The model's inputs, every size known.
+        arrays: One array for each, samples first.
+        outputs: Keras's outputs by name, in its order, for the first of the samples.
+    """
+
+    inputs: list[ModelInput]
+    arrays: list[np.ndarray]
+    outputs: dict[str, np.ndarray]
+
+    @property
+    def count(self):
+        """How many samples there are outputs for."""
+        return len(next(iter(self.outputs.values())))
 
 
 def resolve(inputs, data, limit=None, argument="representative_data"):
@@ -14,18 +36,9 @@ def resolve(inputs, data, limit=None, argument="representative_data"):
 
     Args:
         inputs: A list of `ModelInput`; sizes may be None where the data tell them.
-        data: None (seeded noise), an array, a list or tuple of arrays
-            in the order of the inputs, or a dict of arrays by input name; the first
-            axis of each counts samples. Or what `streams.read` reads.
+        data: None (seeded noise), what `arrays.fit` or what `streams.read` takes.
         limit: How many samples to read; None reads all.
         argument: Name of the user's argument, for errors.
-
-    Returns:
-        A list of `ModelInput` and a list of arrays of their dtypes.
-
-    Raises:
-        TypeError: If the data are no arrays of numbers.
-        ValueError: If number, names, shapes or values do not fit the inputs.
     """
     for tensor in inputs:
         if tensor.dtype not in ("float32", "bool") and "int" not in tensor.dtype:

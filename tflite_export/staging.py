@@ -15,13 +15,6 @@ def staged(path):
     The temporary file exists from the start, so that a place which cannot be written
     is refused before any work. Whatever was at `path` survives a failure, and its mode
     survives a success.
-
-    Args:
-        path: A str or path object.
-
-    Raises:
-        TypeError: If `path` is no path.
-        ValueError: If no file can be written there.
     """
     target = check_path(path)
     # Of no other name but the folder's, so that a long name of `path` stays possible.

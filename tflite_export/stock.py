@@ -1,6 +1,17 @@
-"""Models made ready for conversion: float32, plain and stock layers where possible."""
+"""Models made ready for conversion: float32, plain and stock layers where possible.
+
+Quietly: Keras warns anew of what it warned of as the model was made.
+"""
+
+from tflite_export.quiet import quiet
 
 
+def stock_model(model):
+    """The model itself, or a copy of it in float32 and of stock layers."""
+    return folded_model(float32_model(model))
+
+
+@quiet()
 def float32_model(model):
     """The model itself, or where layers compute in another float a float32 copy.
 
@@ -15,6 +26,7 @@ def float32_model(model):
     return model
 
 
+@quiet()
 def folded_model(model):
     """The model itself, or where it has layers of this project a copy of stock layers.
 
@@ -34,6 +46,7 @@ def folded_model(model):
     return model
 
 
+@quiet()
 def plain_model(model):
     """The graph of a model as a `keras.Model`, without what it is trained with.
 

@@ -1,5 +1,6 @@
 """Representative data that come in batches, as arrays."""
 
+import inspect
 import itertools
 from collections.abc import Mapping
 
@@ -10,14 +11,14 @@ STREAM_SAMPLES = 512
 
 
 def is_stream(data):
-    """Whether `data` come in batches: a dataset, a generator, any other iterable."""
+    """Whether `data` come in batches: a dataset, an iterable, a function of one."""
     if hasattr(data, "__array__") or isinstance(data, list | tuple | Mapping | str):
         return False
-    return hasattr(data, "__iter__") or _is_py_dataset(data)
+    return hasattr(data, "__iter__") or callable(data) or _is_py_dataset(data)
 
 
 def read(inputs, data, argument, limit=None):
-    """Return the first samples of a stream as one array for each input.
+    """The first samples of a stream, as a list or dict of arrays.
 
     Args:
         inputs: A list of `ModelInput`.
@@ -25,17 +26,14 @@ def read(inputs, data, argument, limit=None):
             iterable of batches or single samples: the inputs alone, or as for `fit`
             a tuple of the inputs, targets and maybe weights. Inputs are an array, a
             list or tuple of arrays in the order of the inputs, or a dict of arrays.
+            Or a function without arguments that returns one of these, as TensorFlow's
+            converter takes it.
         argument: Name of the user's argument, for errors.
         limit: How many samples to read; None reads up to 512.
-
-    Returns:
-        An array, a list of arrays or a dict of arrays, samples first.
-
-    Raises:
-        TypeError: If an element holds no arrays.
-        ValueError: If there is no element, or they differ in structure or shape.
     """
     limit = limit or STREAM_SAMPLES
+    if callable(data) and not hasattr(data, "__iter__"):
+        data = _called(data, argument)
     batches, count = [], 0
     for element in _elements(data):
         batch = _batch(inputs, element, argument)
@@ -49,6 +47,24 @@ def read(inputs, data, argument, limit=None):
             f"Received: an object of type {type(data).__name__} that yields none"
         )
     return _joined(batches, argument, limit)
+
+
+def _called(function, argument):
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise TypeError(
+            f"`{argument}`, if it is a function, must take no arguments. "
+            f"Received: {function!r} ({error})"
+        ) from error
+    data = function()
+    if not is_stream(data):
+        raise TypeError(
+            f"`{argument}`, if it is a function, must yield batches. "
+            f"Received: {function!r}, which returns an object of type "
+            f"{type(data).__name__}"
+        )
+    return data
 
 
 def _is_py_dataset(data):

@@ -2,18 +2,15 @@
 
 import textwrap
 
-WIDTH = 88
+WIDTH = 80
 GAP = "  "
 
 
 def text_table(rows, headings=None, flexible=0):
-    """Return rows as lines of aligned columns.
+    """Return rows of str as lines of aligned columns.
 
-    Args:
-        rows: A list of rows, each a list of str.
-        headings: A list of str, one a column; None for none. Columns under headings
-            are aligned to the right, all but the flexible one.
-        flexible: The column that is wrapped where a line would be too long.
+    Columns under `headings` are aligned to the right, all but the flexible one: that
+    is wrapped where a line would be too long.
     """
     rows = [list(row) for row in rows]
     every = [list(headings), *rows] if headings else rows

@@ -4,8 +4,8 @@
 
 Each network is profiled on this machine, then cut to several budgets of MACs and of
 milliseconds. Nothing is trained: ranks and sizes are all that time depends on. Every
-file takes its turns with the dense network's. Writes `results.json` beside this file;
-an interrupted profile goes on from `out/`.
+file takes its turns with the dense network's. Writes `results.json` beside this file.
+Profiles that are in `profiles/` are used, and go on where they were interrupted.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import os
 import random
 import statistics
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -32,6 +33,7 @@ from tflite_export.operation_files import write_files
 from tflite_export.profile import time_files
 
 HERE = Path(__file__).parent
+PROFILES = HERE / "profiles"
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "examples")]
 
 import resnet  # noqa: E402
@@ -52,18 +54,18 @@ def build(name):
     return resnet.build(name, (32, 32, 3), 10, images.astype("float32"))
 
 
-def profile_of(name, form, out):
+def profile_of(name, form):
     """Path of the profile of a network on this machine, measured if it is not there."""
-    path = out / f"{name}-{form}.json"
+    path = PROFILES / f"{name}-{form}.json"
     if not path.exists():
         write_files(build(name), path, FORMATS[form])
     time_files(path)
     return path
 
 
-def rows_of(name, form, out):
+def rows_of(name, form, folder):
     """One row for every budget that can be met, the dense network first."""
-    path = profile_of(name, form, out)
+    path = profile_of(name, form)
     profile = profiles.read(path)
     latency = {"metric": "latency", "profile": str(path)}
     budgets = [{"target": share, **latency} for share in LATENCIES]
@@ -86,7 +88,7 @@ def rows_of(name, form, out):
                 "predicted": cost.now("latency") / cost.dense("latency"),
             }
         )
-        files.append(out / f"{name}-{form}-{len(files)}.tflite")
+        files.append(folder / f"{len(files)}.tflite")
         export(model, files[-1], FORMATS[form])
     for row, milliseconds in zip(rows, time_all(files), strict=True):
         row["milliseconds"] = milliseconds
@@ -118,13 +120,12 @@ def main():
     parser.add_argument(
         "--networks", nargs="+", choices=resnet.NETWORKS, default=["resnet20"]
     )
-    parser.add_argument("--out", type=Path, default=HERE / "out")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
     rows = []
     for name in options.networks:
         for form in FORMATS:
-            rows += rows_of(name, form, options.out)
+            with tempfile.TemporaryDirectory() as folder:
+                rows += rows_of(name, form, Path(folder))
             results = json.dumps({**describe(), "rows": rows}, indent=2) + "\n"
             (HERE / "results.json").write_text(results)
 

@@ -22,6 +22,8 @@ HISTORY = HERE / "history.jsonl"
 LATENCY = HERE / "latency.json"
 MODELS = HERE / "models"
 OUT = HERE / "out"
+# Where the profiles are that "pruning" names.
+PROFILES = ROOT / "benchmarks" / "latency_budget" / "profiles"
 # What "weights" and "teacher" may be beside the name of an experiment.
 NO_OTHER = (None, "", "none", "self")
 
@@ -120,6 +122,10 @@ def settings_of(run, data, out=OUT):
         name: penalties_of(value) if isinstance(value, dict) else value
         for name, value in run.get("factorize", {}).items()
     }
+    pruning = run.get("pruning", {})
+    if "profile" in pruning:
+        path = str(PROFILES / pruning["profile"])
+        arguments["pruning"] = {**pruning, "profile": path}
     for key, name in needed(run).items():
         arguments[key] = str(network_of(name, out))
     return Settings(**{**arguments, "data": str(data)})

@@ -71,6 +71,7 @@ def train(run, data, out, results):
         # Defaults included: they may change after this run.
         **dataclasses.asdict(settings),
         "factorize": run.get("factorize", {}),
+        "pruning": run.get("pruning", {}),
         **{key: run[key] for key in VARIANTS if key in run},
         **measured,
         **built_on,

@@ -51,6 +51,8 @@ def described(each):
         words.append(f"{each['width']} filters at first")
     if each["method"] == "dprp" and "target" not in each["pruning"]:
         words.append("no target")
+    if each["method"] == "dprp" and each["pruning"].get("metric") == "latency":
+        words.append("by a budget of milliseconds")
     words.append(RANK_LOSSES.get(each["rank_loss"], each["rank_loss"]))
     words.append("orthonormal factors" if each["orthonormal"] else None)
     words.append("cut where weights are averaged" if each["averaged"] else None)

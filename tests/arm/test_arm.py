@@ -4,6 +4,7 @@
 no latency.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from run_files import run_files
 
 import keras_dprp
 import tflite_export
+from tflite_export.operation_files import write_files
 
 pytestmark = pytest.mark.arm
 
@@ -195,3 +197,17 @@ def table(text):
     """The rows of what the example prints; shares in percent."""
     rows = text.partition("\n\n")[0].splitlines()[1:]
     return [(*row.split()[:-1], float(row.split()[-1].rstrip("%"))) for row in rows]
+
+
+def test_the_files_of_a_profile_are_timed_there(arm, tmp_path):
+    """By LiteRT and NumPy alone. The times are an emulator's and mean nothing."""
+    path = tmp_path / "board.json"
+    write_files(network(), path, "int8", verbose=False)
+    run = "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    run += "from tflite_export.__main__ import main; main()"
+    said = arm("-c", run, emulator.ROOT, "--profile", path, "--runs", "1")
+    assert "operations timed" in said
+    content = json.loads(path.read_text())
+    assert content["device"]["system"] == "Linux aarch64"
+    times = [each["milliseconds"] for each in content["operations"]]
+    assert times and all(time > 0 for time in times)

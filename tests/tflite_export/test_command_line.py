@@ -63,6 +63,7 @@ def make_bad_files(folder):
     keras.Sequential([keras.Input((4,)), layers.Dense(2)]).save("model.keras")
     keras.Sequential([keras.Input((4,)), Own()]).save("own.keras")
     np.save("images.npy", np.zeros((2, 3)))
+    np.savez("no_y.npz", x=np.zeros((2, 4)))
     os.mkfifo("pipe")
     for name in ("text.keras", "text.npy"):
         (folder / name).write_text("not what the name says")
@@ -99,22 +100,43 @@ def make_bad_files(folder):
         (["model.keras", "m.tflite", "--representative-data", "empty.npz"], "No data"),
         (["model.keras", "m.tflite", "--representative-data", "half.npz"], "zip file"),
         (["model.keras", "pipe"], "FILE must be a regular file. Received: 'pipe'"),
-        (["model.keras", "m.tflite", "--runs", "3"], "--runs means nothing without"),
+        (
+            ["model.keras", "m.tflite", "--runs", "3"],
+            "nothing in an export",
+        ),
         (["model.keras", "m.tflite", "--representative-data", "no.npy"], "'no.npy'"),
         (["model.keras", "m.tflite", "--representative-data", "text.npy"], "text.npy"),
         (
             ["model.keras", "m.tflite", "--representative-data", "images.npy"],
             "--representative-data for input 'input_layer' must",
         ),
+        (["model.keras", "m.tflite", "--evaluation-data", "no.npz"], "'no.npz'"),
+        (["model.keras", "m.tflite", "--evaluation-data", "images.npy"], "a .npz file"),
+        (
+            ["model.keras", "m.tflite", "--evaluation-data", "no_y.npz"],
+            "targets y. Received: 'no_y.npz' with ['x']",
+        ),
+        (["model.keras", "m.tflite", "--max-drop", "0.1"], "needs --evaluation-data"),
+        (["model.keras", "m.tflite", "--max-drop", "a"], "invalid float value: 'a'"),
+        (
+            ["--benchmark", "a.tflite", "--max-drop", "0.1"],
+            "nothing in --benchmark",
+        ),
         (["--benchmark"], "required: FILE"),
         (["--benchmark", "missing.tflite"], "Received: 'missing.tflite'"),
         (["--benchmark", "text.keras"], "Received: 'text.keras'"),
-        (["--benchmark", "a.tflite", "--quantization", "int8"], "means nothing with"),
+        (
+            ["--benchmark", "a.tflite", "--quantization", "int8"],
+            "nothing in --benchmark",
+        ),
         (["--benchmark", "a.tflite", "--runs", "0"], "--runs must be an int"),
         (["--benchmark", "a.tflite", "--threads", "1,x"], "Received: '1,x'"),
         (["--benchmark", "a.tflite", "--threads", "1,0"], "--threads must be an int"),
         (["--benchmark", "a.tflite", "--json", "no/t.json"], "folder that exists"),
-        (["model.keras", "m.tflite", "--json", "t.json"], "--json means nothing"),
+        (
+            ["model.keras", "m.tflite", "--json", "t.json"],
+            "nothing in an export",
+        ),
     ],
 )
 def test_bad_input_is_one_line(arguments, match, tmp_path, capsys, monkeypatch):
@@ -186,7 +208,7 @@ def test_loop_is_refused_in_options(tmp_path, capsys, monkeypatch):
     data = ["--representative-data", "x.npy"]
     with pytest.raises(SystemExit):
         main(["m.keras", "m.tflite", "--quantization", "int8", *data])
-    assert "or use --quantization dynamic" in capsys.readouterr().err
+    assert "Use --quantization dynamic, which can." in capsys.readouterr().err
 
 
 @ON_TENSORFLOW_ONLY

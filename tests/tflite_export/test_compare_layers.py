@@ -102,7 +102,9 @@ def test_damaged_layer_is_the_first_to_depart(damage, first, quantization, tmp_p
 @pytest.fixture
 def int8_file(classifier, images, tmp_path):
     path = tmp_path / "model.tflite"
-    tflite_export.export(classifier, path, "int8", images, "uint8", verbose=False)
+    tflite_export.export(
+        classifier, path, "int8", images, io_dtype="uint8", verbose=False
+    )
     return path
 
 

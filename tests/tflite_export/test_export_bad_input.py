@@ -69,7 +69,7 @@ def test_model(model, error, match, refuse):
     ("arguments", "match"),
     [
         ({"quantization": "int4"}, "must be one of .*'dynamic'.* Received: 'int4'"),
-        ({"quantization": "int8"}, "needs `representative_data`: an array"),
+        ({"quantization": "int8"}, "needs `representative_data`: a hundred"),
         ({"io_dtype": "int16"}, "`io_dtype` must be one of .* Received: 'int16'"),
         ({"io_dtype": "uint8"}, "needs quantization='int8'"),
     ],
@@ -206,7 +206,7 @@ def test_int8_of_dead_activations(refuse):
     hidden = layers.Dense(3, "relu", bias_initializer=dead)
     model = keras.Sequential([keras.Input((8,)), hidden, layers.Dense(2)])
     data = np.ones((4, 8))
-    match = "cannot run the converted file: .* 0 for all of `representative_data`"
+    match = "0 for all of `representative_data`.*choose quantization='dynamic'"
     refuse(RuntimeError, match, model, quantization="int8", representative_data=data)
 
 

@@ -38,7 +38,9 @@ def test_one_input_and_output(classifier, images, tmp_path):
 
 def test_integers_are_floats_outside(classifier, images, tmp_path):
     path = tmp_path / "model.tflite"
-    tflite_export.export(classifier, path, "int8", images, "int8", verbose=False)
+    tflite_export.export(
+        classifier, path, "int8", images, io_dtype="int8", verbose=False
+    )
     outputs = tflite_export.predict(path, images)
     assert outputs.dtype == "float32"
     np.testing.assert_allclose(

@@ -50,6 +50,7 @@ def tf_dataset(batch=None, targets=True):
     "make",
     [
         generator,
+        lambda: generator,
         Batches,
         lambda: iter(IMAGES),
         lambda: ([image] for image in IMAGES),
@@ -126,11 +127,25 @@ def test_what_is_read_is_checked_like_arrays(batch, match, tmp_path):
 def test_file_is_that_of_the_array(tmp_path):
     model = keras.Sequential([keras.Input((4, 4, 3)), layers.Conv2D(4, 3)])
     files = []
-    for data in (IMAGES, generator()):
+    # The last is as TensorFlow's converter takes it.
+    for data in (IMAGES, generator(), lambda: ([image[None]] for image in IMAGES)):
         path = tmp_path / f"{len(files)}.tflite"
         tflite_export.export(model, path, "int8", data, verbose=False)
         files.append(tflite_export.predict(path, IMAGES))
-    np.testing.assert_array_equal(*files)
+    for outputs in files[1:]:
+        np.testing.assert_array_equal(outputs, files[0])
+
+
+@pytest.mark.parametrize(
+    ("function", "match"),
+    [
+        (lambda batch_size: generator(), "take no arguments.*'batch_size'"),
+        (lambda: 3, "yield batches.*returns an object of type int"),
+    ],
+)
+def test_bad_function(function, match):
+    with pytest.raises(TypeError, match=f"`data`, if it is a function, must {match}"):
+        read([IMAGE], function, "data")
 
 
 def test_generator_is_not_read_to_its_end():

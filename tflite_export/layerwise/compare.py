@@ -5,17 +5,16 @@ from pathlib import Path
 
 from tflite_export import samples as sampling
 from tflite_export.exporter import export
-from tflite_export.extras import NEEDED, require
 from tflite_export.graph import check_model, model_inputs
 from tflite_export.interpreter import load
 from tflite_export.layerwise.difference import Difference
 from tflite_export.layerwise.file_tensors import FileTensors
 from tflite_export.layerwise.layer_calls import trace
-from tflite_export.layerwise.layer_check import LayerCheck
-from tflite_export.layerwise.layers_report import LayersReport
+from tflite_export.layerwise.layers_report import LayerCheck, LayersReport
 from tflite_export.layerwise.matching import aligned, match
 from tflite_export.quiet import audible, quiet
-from tflite_export.stock import float32_model, folded_model
+from tflite_export.settings import NEEDED, require
+from tflite_export.stock import stock_model
 from tflite_export.verify import MAX_SAMPLES
 
 # A good int8 file of ResNet-20 has layers that are 0.13 off.
@@ -59,15 +58,14 @@ def compare_layers(model, path, samples=None, tolerance=TOLERANCE, verbose=True)
     check_model(model)
     _check_tolerance(tolerance)
     load(path, 1)
-    with quiet():
-        stock = folded_model(float32_model(model))
+    stock = stock_model(model)
     inputs, data = sampling.resolve(
         model_inputs(stock), samples, MAX_SAMPLES, "samples"
     )
     data = {tensor.name: x for tensor, x in zip(inputs, data, strict=True)}
     with quiet(), tempfile.TemporaryDirectory() as folder:
         reference = Path(folder) / "reference.tflite"
-        export(stock, reference, None, list(data.values()), verbose=False)
+        export(stock, reference, None, data, verbose=False)
         report = _compare(stock, reference, path, data, tolerance)
     if verbose:
         with audible():

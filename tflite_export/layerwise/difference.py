@@ -13,12 +13,7 @@ class Difference:
         self._sum = self._squares = self._errors = self._largest = 0.0
 
     def add(self, expected, actual):
-        """Add one sample.
-
-        Args:
-            expected: Array of a layer's output.
-            actual: Array of as many elements.
-        """
+        """Add one sample: a layer's output, and an array of as many elements."""
         expected = np.asarray(expected, "float64").ravel()
         actual = np.asarray(actual, "float64").ravel()
         self._count += expected.size

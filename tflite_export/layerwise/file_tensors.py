@@ -4,8 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from tflite_export.interpreter import load
-from tflite_export.scales import dequantized, quantized
+from tflite_export.interpreter import dequantized, load, quantized
 
 
 class FileTensors:

@@ -9,9 +9,6 @@ def trace(model):
     The model's own layers run, but they are called inside stand-ins, so that the graph
     the model was made of stays as it is.
 
-    Args:
-        model: A functional or a built Sequential model.
-
     Returns:
         A function from a list of tensors, one an input, to the outputs of all calls,
         and the names of the calls: the path of the layer through nested models, with

@@ -14,17 +14,15 @@ TOLERANCE = 1e-3
 
 
 def match(calls, outputs, tensors):
-    """Find the tensor that holds each call's output.
+    """Find the tensor of a float32 file that holds each call's output.
 
     Args:
         calls: Names of the calls, as `trace` gives them.
-        outputs: An array for each call, of one sample; None for those that give
-            several.
-        tensors: A `FileTensors` of the float32 file that has run this sample.
+        outputs: Their outputs for one sample; None for those that give several.
+        tensors: A `FileTensors` that has run this sample.
 
     Returns:
-        A dict from the numbers of calls to tensor names, no two alike; calls whose
-        output no tensor holds are not in it.
+        A dict from the numbers of calls to tensor names, no two alike.
     """
     values = {name: tensors[name] for name in tensors.names}
     pairs = []

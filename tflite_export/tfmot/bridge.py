@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tflite_export.class_scores import gives_probabilities
 from tflite_export.process import ask
-from tflite_export.tfmot.classifier import gives_probabilities
-from tflite_export.tfmot.files import read_weights, write_weights
 from tflite_export.verify import FLOAT32_TOLERANCE, compare
 
 
@@ -62,16 +61,7 @@ def send(task, portable, y=None, training=None, show=None, **arguments):
 
 
 def bring_back(portable, weights, outputs):
-    """A copy of the model with other weights, compared with what tf_keras gave.
-
-    Args:
-        portable: The `Portable` that was sent.
-        weights: A dict of lists of arrays by step name.
-        outputs: What tf_keras gave for the samples.
-
-    Raises:
-        RuntimeError: If the copy gives something else.
-    """
+    """A copy of the model with tf_keras's weights, compared with its outputs there."""
     from keras_dprp.rebuild import rebuild
     from tflite_export.tfmot.reading import read
     from tflite_export.verify import keras_outputs
@@ -81,22 +71,16 @@ def bring_back(portable, weights, outputs):
     for name, arrays in weights.items():
         for variable, array in zip(layers[name].weights, arrays, strict=True):
             variable.assign(array)
-    (actual,) = keras_outputs(copy, [portable.x])
+    (actual,) = keras_outputs(copy, [portable.x]).values()
     check_alike(outputs, actual, "brought back to Keras 3")
     return copy
 
 
 def check_alike(expected, actual, place):
-    """Raise a RuntimeError unless outputs agree to float accuracy.
-
-    Args:
-        expected: Array of outputs, samples first.
-        actual: What the model gives at the other end.
-        place: Where that is, as part of a sentence.
-    """
+    """Raise a RuntimeError unless outputs at some place agree as floats do."""
     if not (np.isfinite(expected).all() and np.isfinite(actual).all()):
         raise RuntimeError(f"The outputs of the model {place} hold NaN or infinity.")
-    difference = compare("output", expected, actual).largest_difference
+    difference = compare("output", expected, actual, True).largest_difference
     if difference > FLOAT32_TOLERANCE:
         raise RuntimeError(
             f"The model {place} differs from what it was by {difference:.1e} of its "
@@ -116,3 +100,25 @@ def _write(folder, portable, y):
     np.save(folder / "expected.npy", portable.expected)
     if y is not None:
         np.save(folder / "y.npy", y)
+
+
+def write_weights(path, weights):
+    """Write a dict of lists of arrays, by the name of their layer, as an .npz."""
+    arrays = {
+        f"{number}.{position}": array
+        for number, layer in enumerate(weights.values())
+        for position, array in enumerate(layer)
+    }
+    # Names apart: in a key, a slash would be a folder.
+    np.savez(path, names=np.array(list(weights), dtype=str), **arrays)
+
+
+def read_weights(path):
+    """Return what `write_weights` wrote."""
+    with np.load(path) as arrays:
+        weights: dict[str, list] = {name: [] for name in arrays["names"].tolist()}
+        layers = list(weights.values())
+        for key in arrays.files:
+            if key != "names":
+                layers[int(key.partition(".")[0])].append(arrays[key])
+    return weights

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tflite_export import arrays
-from tflite_export.extras import NEEDED, require
-from tflite_export.graph import ModelInput, check_model, model_inputs, output_names
-from tflite_export.quiet import quiet
-from tflite_export.stock import float32_model, folded_model
+from tflite_export.graph import ModelInput, check_model, model_inputs
+from tflite_export.settings import NEEDED, require
+from tflite_export.stock import stock_model
 from tflite_export.tfmot.steps import Step
 from tflite_export.verify import keras_outputs
 
@@ -46,11 +45,6 @@ def check_portable(model, resolve):
         model: What the user passed as a model.
         resolve: A function from the model's `ModelInput` to one of known sizes, and
             an array of samples for it.
-
-    Raises:
-        ImportError: If tfmot is not installed.
-        TypeError: If `model` is no model.
-        ValueError: If tf_keras has no like of it.
     """
     require(*NEEDED, *TFMOT, extra="tfmot")
     check_model(model)
@@ -60,9 +54,7 @@ def check_portable(model, resolve):
             "`model` must have one input and one output. "
             f"Received: '{model.name}' with {takes} inputs and {gives} outputs"
         )
-    # Keras warns anew of what it warned of as the model was made.
-    with quiet():
-        model = folded_model(float32_model(model))
+    model = stock_model(model)
     # Reading it uses Keras alone, and its errors are about the model.
     from tflite_export.tfmot.reading import read
 
@@ -74,22 +66,12 @@ def check_portable(model, resolve):
             f"Received: input '{tensor.name}' of dtype {tensor.dtype}"
         )
     tensor, x = resolve(tensor)
-    (expected,) = keras_outputs(model, [x])
-    (output,) = output_names(model)
+    ((output, expected),) = keras_outputs(model, [x]).items()
     return Portable(model, steps, layers, tensor, output, x, expected)
 
 
 def check_classifier(model, x, y):
-    """Return the `Portable` of a classifier and its labels, or raise.
-
-    Args:
-        model: What the user passed as a model.
-        x: As inputs, samples first.
-        y: As labels.
-
-    Returns:
-        A `Portable`, and an int32 array of labels.
-    """
+    """The `Portable` of a classifier and an int32 array of its labels, or an error."""
     portable = check_portable(model, lambda tensor: _known(tensor, x))
     shape = portable.expected.shape
     if len(shape) != 2 or shape[1] < 2:
@@ -99,11 +81,6 @@ def check_classifier(model, x, y):
             f"{(None, *shape[1:])}"
         )
     return portable, _labels(y, len(portable.x), shape[1])
-
-
-def gives_probabilities(outputs):
-    """Whether a classifier's outputs are probabilities, and no logits."""
-    return bool((outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3))
 
 
 def _known(tensor, x):

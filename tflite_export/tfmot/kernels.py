@@ -20,9 +20,6 @@ def train_kernels(task, model, x, y, training, verbose, check, **arguments):
         check: A function that gets the name of a layer and its new kernel, and raises
             unless it is what was asked for.
         arguments: What else the task asks for.
-
-    Returns:
-        A copy of the folded model with the new weights.
     """
     portable, y = check_classifier(model, x, y)
     names = check_kernels(portable)
@@ -54,12 +51,7 @@ def check_kernels(portable):
 
 
 def show_kernels(weights, names):
-    """Print what the kernels hold now.
-
-    Args:
-        weights: A dict of lists of arrays, the kernel first, by step name.
-        names: Names of the layers in question.
-    """
+    """Print what the kernels of some layers hold now; they come first in `weights`."""
     found = [weights[name][0] for name in names]
     total = sum(kernel.size for kernel in found)
     zeros = sum(int(np.sum(kernel == 0)) for kernel in found)

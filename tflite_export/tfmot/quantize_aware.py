@@ -1,17 +1,14 @@
 """Quantization-aware training, and the int8 file of it."""
 
 import dataclasses
-import warnings
+from collections import Counter
 
 from tflite_export import description
-from tflite_export.exporter import MUCH
-from tflite_export.quantize import check_settings
-from tflite_export.quiet import audible
-from tflite_export.report import ExportReport
+from tflite_export.report import ExportReport, announce
+from tflite_export.settings import check_settings
 from tflite_export.staging import staged
 from tflite_export.tfmot.bridge import send
 from tflite_export.tfmot.classifier import check_classifier
-from tflite_export.tfmot.sharing import refuse_shared
 from tflite_export.tfmot.training import check_training
 
 
@@ -83,11 +80,10 @@ def quantize_aware(
     check_settings("int8", io_dtype, x)
     training = check_training(epochs, learning_rate, batch_size, seed)
     portable, y = check_classifier(model, x, y)
-    refuse_shared(portable)
+    _refuse_shared(portable)
     labels = description.check_labels(labels, portable.model)
     input_range = description.check_input_range(input_range, portable.model)
-    if input_range:
-        description.check_within(input_range, portable.x)
+    description.check_within(input_range, portable.x, "x")
     with staged(path) as temporary:
         show = print if verbose else None
         found, *_ = send(
@@ -102,19 +98,24 @@ def quantize_aware(
             input_range=input_range,
         )
     report = dataclasses.replace(ExportReport.from_dict(found), path=str(path))
-    with audible():
-        if verbose:
-            print(report)
-        if report.mean_difference > MUCH:
-            warnings.warn(_far_off(report), stacklevel=2)
+    announce(
+        report,
+        verbose,
+        "Compare `tflite_export.predict` with the classes of data of your own before "
+        "you use it, or train for longer at a lower `learning_rate`.",
+    )
     return report
 
 
-def _far_off(report):
-    return (
-        "The outputs of the int8 file differ from those of the model that was trained "
-        f"for it by {report.mean_difference:.2f} of their standard deviation in the "
-        f"mean, by {report.largest_difference:.2f} at most. Compare "
-        "`tflite_export.predict` with the classes of data of your own before you use "
-        "it, or train for longer at a lower `learning_rate`."
-    )
+def _refuse_shared(portable):
+    """Raise a ValueError if a layer with weights is called more than once.
+
+    Each call of it would need ranges of its own, and a wrapper of tfmot has one.
+    """
+    calls = Counter(step.name for step in portable.steps)
+    shared = [name for name in portable.layers if calls[name] > 1]
+    if shared:
+        raise ValueError(
+            "Quantization-aware training needs every layer with weights called once. "
+            f"Received: '{portable.model.name}' with {shared} called more often"
+        )

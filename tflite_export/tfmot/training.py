@@ -1,10 +1,9 @@
 """How to train, checked."""
 
 import math
-import numbers
 from dataclasses import dataclass
 
-from tflite_export.interpreter import check_count
+from tflite_export.settings import check_count, check_real
 
 
 @dataclass(frozen=True)
@@ -30,19 +29,8 @@ def check_training(epochs, learning_rate, batch_size, seed):
 
 
 def check_number(name, value, low, high):
-    """Raise unless `value`, an argument, is a number between the limits.
-
-    Args:
-        name: The argument's name.
-        value: What came.
-        low: What it must be more than.
-        high: What it must be less than.
-    """
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise TypeError(
-            f"`{name}` must be a number. "
-            f"Received: {value!r} (of type {type(value).__name__})"
-        )
+    """Raise unless `value`, an argument, is a number between the limits."""
+    check_real(name, value)
     if not low < value < high:
         raise ValueError(
             f"`{name}` must be more than {low} and less than {high}. "

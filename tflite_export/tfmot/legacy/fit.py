@@ -5,16 +5,7 @@ import tf_keras
 
 
 def fit(job, model, callbacks=()):
-    """Train a classifier as a job says; print a line after each epoch.
-
-    Args:
-        job: A `Job`.
-        model: A model of tf_keras.
-        callbacks: Further ones for its `fit`.
-
-    Raises:
-        RuntimeError: If the loss becomes NaN or infinite.
-    """
+    """Train a classifier as a job says; print a line after each epoch."""
     tf_keras.utils.set_random_seed(job.seed)
     schedule = tf_keras.optimizers.schedules.CosineDecay(
         job.learning_rate, job.training_steps

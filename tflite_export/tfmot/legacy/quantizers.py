@@ -4,8 +4,6 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
-_quantizers = tfmot.quantization.keras.quantizers
-
 
 class Rounding(tfmot.quantization.keras.QuantizeConfig):
     """Rounds a layer's kernel, if a quantizer is given for it, and its output.
@@ -47,7 +45,50 @@ class Rounding(tfmot.quantization.keras.QuantizeConfig):
         raise NotImplementedError("A model that is being trained is not saved.")
 
 
-class DepthwiseQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
+class _Quantizer(tfmot.quantization.keras.quantizers.Quantizer):
+    """What all quantizers here have in common: they are told to observe together.
+
+    Then those of activations note what comes and round nothing, and kernels are
+    rounded anew. Statistics and dropout stay those of inference, so `training` cannot
+    tell them to.
+    """
+
+    observing = False
+
+
+class _OutputQuantizer(_Quantizer):
+    def __call__(self, inputs, training, weights, **kwargs):
+        if not self.observing:
+            return super().__call__(inputs, training, weights, **kwargs)
+        low, high = weights["min_var"], weights["max_var"]
+        low.assign(tf.minimum(low, tf.reduce_min(inputs)))
+        high.assign(tf.maximum(high, tf.reduce_max(inputs)))
+        return inputs
+
+
+class GrowingQuantizer(
+    _OutputQuantizer, tfmot.quantization.keras.quantizers.AllValuesQuantizer
+):
+    """Rounds to a range of all that it has seen in training."""
+
+
+class MovingQuantizer(
+    _OutputQuantizer, tfmot.quantization.keras.quantizers.MovingAverageQuantizer
+):
+    """Rounds to a range that follows what it sees in training."""
+
+
+class KernelQuantizer(
+    _Quantizer, tfmot.quantization.keras.quantizers.LastValueQuantizer
+):
+    """Rounds to the range that a kernel has."""
+
+    def __call__(self, inputs, training, weights, **kwargs):
+        anew = training or self.observing
+        return super().__call__(inputs, anew, weights, **kwargs)
+
+
+class DepthwiseQuantizer(KernelQuantizer):
     """Rounds a depthwise kernel by channel."""
 
     def __init__(self):
@@ -79,7 +120,7 @@ def kernel_rounding(kind):
         return "depthwise_kernel", DepthwiseQuantizer()
     if kind in ("Conv2D", "Dense"):
         by_channel = kind == "Conv2D"
-        return "kernel", _quantizers.LastValueQuantizer(8, by_channel, True, True)
+        return "kernel", KernelQuantizer(8, by_channel, True, True)
     return None, None
 
 
@@ -89,9 +130,8 @@ def output_rounding(is_input=False):
     Args:
         is_input: Whether for the model's input, whose range only grows.
     """
-    if is_input:
-        return _quantizers.AllValuesQuantizer(8, False, False, False)
-    return _quantizers.MovingAverageQuantizer(8, False, False, False)
+    kind = GrowingQuantizer if is_input else MovingQuantizer
+    return kind(num_bits=8, per_axis=False, symmetric=False, narrow_range=False)
 
 
 class KeepZeros(tf_keras.constraints.Constraint):
@@ -106,3 +146,26 @@ class KeepZeros(tf_keras.constraints.Constraint):
 
     def __call__(self, w):
         return w * self.mask
+
+
+def set_ranges(model, x, batch_size):
+    """Give every quantizer the range of what it rounds for all of some data.
+
+    tfmot starts every range of activations at -6 to 6 and moves it by a thousandth a
+    step, which a short training never makes good.
+    """
+    for variable in model.weights:
+        if variable.name.endswith(("_min:0", "_max:0")):
+            variable.assign(tf.zeros_like(variable))
+
+    @tf.function(reduce_retracing=True)
+    def observe(batch):
+        model(batch, training=False)
+
+    # The function is traced at its first call, and keeps what it finds then.
+    _Quantizer.observing = True
+    try:
+        for start in range(0, len(x), batch_size):
+            observe(tf.constant(x[start : start + batch_size]))
+    finally:
+        _Quantizer.observing = False

@@ -7,14 +7,9 @@ from tflite_export.tfmot.steps import INPUT
 
 
 def replay(steps, weights, shape):
-    """Build the model of tf_keras that steps describe.
+    """Build the model of tf_keras that steps describe, with lists of arrays as weights.
 
     Its layers are named by `layer_names`, as tf_keras takes fewer names than Keras 3.
-
-    Args:
-        steps: A list of `Step`.
-        weights: Lists of arrays by step name.
-        shape: Of the input, without the batch.
     """
     tensors = {INPUT: tf_keras.Input(shape)}
     names = layer_names(steps)
@@ -37,13 +32,7 @@ def layer_names(steps):
 
 
 def make_layer(step, name, **arguments):
-    """The layer of a step, not built.
-
-    Args:
-        step: A `Step`.
-        name: The layer's name.
-        arguments: Further ones for its constructor.
-    """
+    """The layer of a step, not built, with further arguments for its constructor."""
     arguments = {**step.arguments, **arguments}
     if step.kind == "LeakyReLU":
         arguments["alpha"] = arguments.pop("negative_slope")
@@ -53,22 +42,11 @@ def make_layer(step, name, **arguments):
 
 
 def trained_weights(model, steps, weights):
-    """Weights that a model has now, in the form of `weights`.
-
-    Args:
-        model: One with the layers that `replay` made.
-        steps: As for `replay`.
-        weights: As for `replay`.
-    """
+    """Weights that a model of `replay` has now, in the form it was given them."""
     names = layer_names(steps)
     return {name: model.get_layer(names[name]).get_weights() for name in weights}
 
 
 def outputs_of(model, x):
-    """An array of a model's outputs, for inference.
-
-    Args:
-        model: A model of tf_keras.
-        x: Array of inputs, samples first.
-    """
+    """An array of a model's outputs, for inference."""
     return np.asarray(model(np.asarray(x), training=False))

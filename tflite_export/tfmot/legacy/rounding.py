@@ -18,13 +18,7 @@ layers = tf_keras.layers
 
 
 def rounded(steps, weights, shape):
-    """Build the model that steps describe, with rounding in it.
-
-    Args:
-        steps: A list of `Step`; those of one name have no weights.
-        weights: Lists of arrays by step name.
-        shape: Of the input, without the batch.
-    """
+    """Build the model that steps, those of one name without weights, describe."""
     inputs = tf_keras.Input(shape)
     entry = Rounding(output=output_rounding(is_input=True))
     tensors = {INPUT: RoundedLayer(layers.Activation("linear"), entry)(inputs)}

@@ -90,19 +90,10 @@ def _has_few_values(layer, clusters):
 
 
 def quantize(job, model, path, io_dtype, labels, input_range):
-    """Train as if the model were int8; write and check its file.
-
-    Args:
-        job: A `Job`.
-        model: What `replay` made of it.
-        path: Where to write.
-        io_dtype: Dtype of inputs and outputs in the file.
-        labels: As in `description.describe`.
-        input_range: As in `description.describe`.
-    """
+    """Train as if the model were int8; write and check its file."""
     from tflite_export.description import describe
     from tflite_export.tfmot.legacy.convert import check_int8, int8_file
-    from tflite_export.tfmot.legacy.ranges import set_ranges
+    from tflite_export.tfmot.legacy.quantizers import set_ranges
     from tflite_export.tfmot.legacy.rounding import rounded
 
     model = rounded(job.steps, job.weights, job.input["shape"])

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tflite_export.process import answer
-from tflite_export.tfmot.bridge import check_alike
-from tflite_export.tfmot.files import read_weights, write_weights
+from tflite_export.tfmot.bridge import check_alike, read_weights, write_weights
 from tflite_export.tfmot.legacy.job import Job
 from tflite_export.tfmot.steps import Step
 
