@@ -5,17 +5,17 @@ import contextlib
 import os
 import re
 import sys
-import zipfile
-import zlib
-from pathlib import Path
-
-import numpy as np
 
 from tflite_export.benchmark import RUNS, benchmark, timings_json, timings_table
-from tflite_export.causes import cause_of
 from tflite_export.exporter import export
 from tflite_export.profile import time_files
-from tflite_export.quiet import quiet
+from tflite_export.read_files import (
+    check_source,
+    read_data,
+    read_evaluation,
+    read_labels,
+    read_model,
+)
 from tflite_export.settings import (
     IO_DTYPES,
     NEEDED,
@@ -201,8 +201,8 @@ def _profile(parser, files, given):
         require(*NEEDED)
         from tflite_export.operation_files import write_files
 
-        _check_source(source)
-        model = _read_model(source)
+        check_source(source)
+        model = read_model(source)
         write_files(model, given["output"], given.get("quantization"))
         return
     if "output" in given or "quantization" in given:
@@ -221,9 +221,9 @@ def _export(source, path, given):
     require(*NEEDED)
     check_path(path)
     readers = {
-        "representative_data": _read_data,
-        "evaluation_data": _read_evaluation,
-        "labels": _read_labels,
+        "representative_data": read_data,
+        "evaluation_data": read_evaluation,
+        "labels": read_labels,
     }
     settings = {
         name: readers.get(name, lambda value: value)(given[name])
@@ -236,92 +236,8 @@ def _export(source, path, given):
         settings.get("representative_data"),
     )
     check_evaluation(settings.get("evaluation_data"), settings.get("max_drop"))
-    _check_source(source)
-    export(_read_model(source), path, **settings)
-
-
-def _check_source(source):
-    if not source.endswith(".keras"):
-        raise ValueError(f"The model must be a .keras file. Received: '{source}'")
-    if not Path(source).is_file():
-        raise ValueError(f"There must be a file at each path. Received: '{source}'")
-    if not zipfile.is_zipfile(source):
-        raise ValueError(
-            "The model must be a whole .keras file, a zip archive. "
-            f"Received: '{source}', which is empty, damaged or of another kind"
-        )
-    with zipfile.ZipFile(source) as archive:
-        names = archive.namelist()
-    if "config.json" not in names:
-        raise ValueError(
-            "The model must be a .keras file with a config.json in it. "
-            f"Received: '{source}' with {names[:5]}"
-        )
-
-
-def _read_model(path):
-    # TensorFlow logs as it is imported and as it finds devices.
-    with quiet():
-        import keras
-
-        import keras_dprp  # noqa: F401  registers the factorised layers
-
-        with contextlib.suppress(Exception):
-            # Its loss and metrics tell more of it, where they are Keras's own.
-            return keras.saving.load_model(path)
-        try:
-            return keras.saving.load_model(path, compile=False)
-        # What a damaged file raises depends on where it is damaged.
-        except Exception as error:
-            raise ValueError(
-                f"The model cannot be read: {type(error).__name__}: {cause_of(error)}. "
-                "The command line knows no layers or functions of your own; if the "
-                "model has some, call tflite_export.export where they are defined. "
-                f"Received: '{path}'"
-            ) from error
-
-
-def _read_data(path):
-    arrays = _read_arrays(path, "Representative data", (".npy", ".npz"))
-    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
-
-
-def _read_evaluation(path):
-    arrays = _read_arrays(path, "Evaluation data", (".npz",))
-    if len(arrays) < 2 or "y" not in arrays:
-        raise ValueError(
-            "Evaluation data must be inputs x (or one array for each input, by name) "
-            f"and targets y. Received: '{path}' with {list(arrays)}"
-        )
-    y = arrays.pop("y")
-    return (next(iter(arrays.values())) if len(arrays) == 1 else arrays), y
-
-
-def _read_arrays(path, what, suffixes):
-    """A dict of the arrays in a file, by their names."""
-    if not (path.endswith(suffixes) and Path(path).is_file()):
-        raise ValueError(
-            f"{what} must be a {' or '.join(suffixes)} file. Received: '{path}'"
-        )
-    try:
-        # NumPy leaves a file open that it cannot read.
-        with open(path, "rb") as file:
-            data = np.load(file)
-            return {"x": data} if isinstance(data, np.ndarray) else dict(data)
-    except (EOFError, OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"{what} cannot be read: {error}. Received: '{path}'"
-        ) from error
-
-
-def _read_labels(path):
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            "Labels must be a text file of one label a line, in UTF-8. "
-            f"Received: '{path}' ({error})"
-        ) from error
+    check_source(source)
+    export(read_model(source), path, **settings)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def operations_of(model):
             "A profile must be of a dense network. "
             f"Received: model '{model.name}' with layers {cut}, which are cut"
         )
-    operations = {}
+    operations: dict = {}
     for layer, own in cost.layers.items():
         for shape in own.input_shapes:
             for rank in [None, *_ranks(layer)]:

@@ -1,6 +1,7 @@
 """Times the files of a profile on this device; LiteRT and NumPy are all it needs."""
 
 import json
+import statistics
 from pathlib import Path
 
 from tflite_export.benchmark import RUNS, benchmark, machine
@@ -9,6 +10,8 @@ from tflite_export.staging import staged
 
 # How often a file does its operation: to call LiteRT at all takes a microsecond or two.
 COPIES = 8
+# Where the tensors of a file happen to lie in memory moves its time.
+LOADS = 3
 # Files that take turns. After each such group the times are written.
 GROUP = 10
 
@@ -22,7 +25,7 @@ def time_files(path, threads=1, runs=RUNS, verbose=True):
     Args:
         path: Of a profile, with the folder of its files beside it.
         threads: Int. Threads the interpreter may use.
-        runs: Int. Timed runs of each file.
+        runs: Int. Timed runs of each file, each of the times that it is loaded.
         verbose: Whether to show the progress.
 
     Raises:
@@ -44,12 +47,12 @@ def time_files(path, threads=1, runs=RUNS, verbose=True):
     for begin in range(0, len(missing), GROUP):
         group = missing[begin : begin + GROUP]
         files = [folder / each["file"] for each in [network, *group]]
-        first, *others = benchmark(files, threads, runs)
+        first, *others = _milliseconds(files, threads, runs)
         if network["milliseconds"] is None:
-            network["milliseconds"] = first.median_ms
-        speed = network["milliseconds"] / first.median_ms
-        for each, timing in zip(group, others, strict=True):
-            each["milliseconds"] = timing.median_ms * speed / COPIES
+            network["milliseconds"] = first
+        for each, milliseconds in zip(group, others, strict=True):
+            share = milliseconds / first / COPIES
+            each["milliseconds"] = share * network["milliseconds"]
         with staged(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         if verbose:
@@ -57,6 +60,15 @@ def time_files(path, threads=1, runs=RUNS, verbose=True):
             print(f"{done} of {len(operations)} operations timed", flush=True)
     if verbose:
         print(f"The network takes {network['milliseconds']:.4g} ms")
+
+
+def _milliseconds(files, threads, runs):
+    """Medians over several loads of the files, in their order."""
+    loads = [benchmark(files, threads, runs) for _ in range(LOADS)]
+    return [
+        statistics.median(timing.median_ms for timing in timings)
+        for timings in zip(*loads, strict=True)
+    ]
 
 
 def folder_of(path):
