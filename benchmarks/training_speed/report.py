@@ -1,5 +1,6 @@
 """Writes `docs/training_time.md` out of committed results; `--check` only compares."""
 
+import itertools
 import json
 import statistics
 import sys
@@ -38,6 +39,7 @@ def total_line(name, results, method):
         f"{other['seconds']:,.0f}",
         f"{other['seconds'] / dense['seconds']:.2f}",
         f"{stretched(dense, other, LONG):.2f}",
+        f"{stretched(dense, other, LONG, min):.2f}",
     ]
 
 
@@ -61,16 +63,20 @@ def step_count(results):
     return -(-results["images"] // results["batch"])
 
 
-def stretched(dense, other, epochs):
-    """The ratio that two runs would have with more epochs, out of their parts."""
+def stretched(dense, other, epochs, typical=statistics.fmean):
+    """The ratio that two runs would have with more epochs, out of their parts.
+
+    `typical` makes one number of the epochs of a phase: before, between or after the
+    events. An event is in the place of an epoch.
+    """
 
     def seconds(run):
-        events = run["event_epochs"]
-        plain = [s for e, s in enumerate(run["epoch_seconds"]) if e and e not in events]
-        eventful = [run["epoch_seconds"][e] for e in events]
-        typical = statistics.fmean(plain)
-        rest = epochs - 1 - len(events)
-        return run["epoch_seconds"][0] + sum(eventful) + rest * typical
+        events, times = run["event_epochs"], run["epoch_seconds"]
+        ends = [0, *events, len(times)]
+        phases = [times[a + 1 : b] for a, b in itertools.pairwise(ends)]
+        rest = (epochs - 1 - len(events)) / sum(map(len, phases))
+        plain = sum(len(phase) * rest * typical(phase) for phase in phases)
+        return times[0] + sum(times[e] for e in events) + plain
 
     return seconds(other) / seconds(dense)
 
@@ -155,7 +161,7 @@ def page():
     lines = [(*each, m) for each in every.items() for m in methods(each[1])]
     totals = ["run", "trained as", "machine", "backend", "jit"]
     totals += ["`XLA_FLAGS`", "images", "epochs", "dense, s", "so trained, s"]
-    totals += ["ratio", f"ratio over {LONG} epochs"]
+    totals += ["ratio", f"ratio over {LONG} epochs", "of the quickest epochs"]
     parts = ["run", "trained as", "steps an epoch", "dense epoch, s"]
     parts += ["epoch before the first event, s", "epoch after the last event, s"]
     parts += ["events", "an event adds, s", "in dense steps", "all events"]
@@ -184,8 +190,10 @@ def page():
         "so that an event costs as much as a dozen epochs, and a step takes longer "
         "than a dense one even after the last event: there the factors of so small "
         "layers are always merged into the dense kernel.\n\n"
-        "Beside `jax-gpu`, another GPU of the same host trained other networks, which "
-        "makes its epochs uneven. Of `XLA_FLAGS`, see "
+        "Beside `jax-gpu`, another GPU of the same host trained other networks; "
+        "`jax-gpu-alone` had the host for itself, and its epochs are as uneven, dense "
+        "ones too. The quickest epochs of each phase say what a quiet machine would "
+        "give. Of `XLA_FLAGS`, see "
         "[Troubleshooting](troubleshooting.md#training-got-slower).\n\n"
         f"Versions: {versions}.\n\n" + pair_section(pairs)
     )
