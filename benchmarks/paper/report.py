@@ -21,7 +21,6 @@ from tables import fragments
 
 SCRIPT = "benchmarks/paper/report.py"
 WRITTEN = f"<!-- Written by {SCRIPT}: change that, not this. -->\n\n"
-FIGURE = "![Accuracy against MACs](docs/figures/accuracy.png)\n"
 
 
 def made(options):
@@ -35,9 +34,8 @@ def made(options):
     folder = options.docs / "fragments"
     texts = {folder / f"{name}.md": f"{WRITTEN}{t}\n" for name, t in parts.items()}
     panels = accuracy(first_shown(experiments), experiments)
-    block = f"{parts['main']}\n\n{parts['answer']}\n\n{FIGURE if panels else ''}"
     readme = options.readme
-    texts[readme] = with_table(readme.read_text(), "cifar10", SCRIPT, block)
+    texts[readme] = with_table(readme.read_text(), "cifar10", SCRIPT, parts["main"])
     return texts, {options.docs / "figures" / "accuracy.png": panels} if panels else {}
 
 
