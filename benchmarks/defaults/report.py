@@ -20,6 +20,7 @@ RULES = {
 NAMES = {
     "digits": "digits, accuracy",
     "residual": "small residual network, accuracy",
+    "convnet": "small convolutional network, accuracy",
     "unet": "U-Net, intersection over union",
     "autoencoder": "autoencoder, R²",
 }
