@@ -6,14 +6,18 @@ each operation that a network can have, dense or at some ranks.
 
 import dataclasses
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from keras_dprp.arguments import number, whole_number
 from keras_dprp.operations import Operation
 
 FORMAT = 1
 _HINT = "make one by `python -m tflite_export --profile model.keras -o profile.json`"
+# Shares are of the network's time, so that it cannot be nothing.
+_SHORTEST = sys.float_info.min
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def read(path):
         raise ValueError(
             f"There must be a file of a `profile`: {_HINT}. Received: '{path}'"
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"A `profile` must be a JSON file: {_HINT}. Received: '{path}' ({error})"
         ) from error
@@ -102,15 +106,28 @@ def _profile(path, content):
     times: dict = {}
     for each in operations:
         operation = operation_from(each)
-        entry = operation.channels, operation.filters, float(each["milliseconds"])
+        whole_number(operation.channels, "channels", 1)
+        whole_number(operation.filters, "filters", 1)
+        entry = operation.channels, operation.filters, _milliseconds(path, each)
         times.setdefault(_kind(operation), []).append(entry)
     return Profile(
         str(path),
-        float(network["milliseconds"]),
+        _milliseconds(path, network, least=_SHORTEST),
         content["device"],
         content["quantization"],
         times,
     )
+
+
+def _milliseconds(path, entry, least=0.0):
+    value = entry["milliseconds"]
+    number(value, "milliseconds")
+    if not least <= value < float("inf"):  # It may be NaN.
+        raise ValueError(
+            "A `profile` must have finite times, of operations of at least 0 ms and "
+            f"of the network of more: {_HINT}. Received: '{path}' with {value} ms"
+        )
+    return float(value)
 
 
 def operation_from(entry):

@@ -54,11 +54,7 @@ def layer_choices(cost, metric, singular_values, multiple_of=1, min_rank=1):
     """
     energy = energies(singular_values)
     now = len(energy)
-    ranks: list = [
-        rank
-        for rank in range(multiple_of, now, multiple_of)
-        if rank >= min_rank and pair_is_cheaper(cost.layer, rank)
-    ]
+    ranks: list = lower_ranks(cost.layer, multiple_of, min_rank)
     share = np.cumsum(energy) / max(energy.sum(), _TINY)
     kept = np.array([*(share[rank - 1] for rank in ranks), 1.0])
     ranks.append(None if cost.layer.is_dense else now)
@@ -69,6 +65,18 @@ def layer_choices(cost, metric, singular_values, multiple_of=1, min_rank=1):
     pays = np.append(costs[:-1] < cheapest_above[1:], True)
     ranks = [rank for rank, does in zip(ranks, pays, strict=True) if does]
     return Choices(ranks, costs[pays], kept[pays], losses[pays])
+
+
+def lower_ranks(layer, multiple_of, min_rank):
+    """The ranks below today's that make a layer cheaper than the dense one, ascending.
+
+    The other arguments are those of `layer_choices`.
+    """
+    return [
+        rank
+        for rank in range(multiple_of, layer.rank, multiple_of)
+        if rank >= min_rank and pair_is_cheaper(layer, rank)
+    ]
 
 
 def loss_of(kept):

@@ -6,6 +6,7 @@ from typing import ClassVar
 from keras_dprp.costs import NetworkCost, amount_text, rank_now
 from keras_dprp.ranks import (
     layer_choices,
+    lower_ranks,
     rank_by_threshold,
     ranks_at_loss,
     ranks_by_budget,
@@ -80,6 +81,11 @@ class BudgetRule(Rule):
 
     def __post_init__(self):
         cost, metric = self.cost, self.size.metric
+        for layer in self.layers:
+            # A profile that lacks the largest would be found out at an event only.
+            steps = self.size.multiple_of, self.size.min_rank
+            for rank in lower_ranks(layer, *steps)[-1:]:
+                cost.layers[layer].at(metric, rank)
         smallest = self._smallest()
         amount = self.size.amount(cost)
         if smallest > amount:

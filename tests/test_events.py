@@ -54,6 +54,17 @@ def test_a_budget_is_a_target_in_the_unit_of_its_metric():
         assert dprp.plan(model, budget=dense / 2, metric=metric) == expected
 
 
+def test_rounding_decides_on_no_rank():
+    # 0.35 * 2880 is below 1008 in binary, and so are other shares that plans return.
+    inner = [layers.Dense(24) for _ in range(5)]
+    model = every_layer(keras.Sequential([keras.Input((24,)), *inner]))
+    assert dprp.plan(model, target=0.35).macs == 1008
+    for macs in range(240, 2640, 48):
+        plan = dprp.plan(model, budget=macs)
+        assert plan.macs == macs
+        assert dprp.plan(model, target=plan.macs_kept) == plan
+
+
 def test_a_copy_that_was_never_called_is_pruned():
     model = keras.models.clone_model(factorized(deep_perceptron(), "adam"))
     model.compile("adam", "sparse_categorical_crossentropy")

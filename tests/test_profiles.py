@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from keras import layers
 from small_models import (
     classification_data,
+    compiled,
     every_layer,
     factorized,
     factorized_layers,
+    prune_at,
     train,
     with_decaying_spectra,
 )
@@ -155,9 +157,16 @@ def remove(content, key):
     return {name: value for name, value in content.items() if name != key}
 
 
-def untimed(content):
-    content["operations"][0]["milliseconds"] = None
-    return content
+def one(key, value):
+    def damage(content):
+        content["operations"][3][key] = value
+        return content
+
+    return damage
+
+
+def no_time_at_all(content):
+    return {**content, "network": {"milliseconds": 0.0}}
 
 
 def of_another_network(content):
@@ -172,7 +181,12 @@ def of_another_network(content):
         (lambda content: [], "must be of format 1"),
         (lambda content: remove(content, "operations"), "damaged.*operations"),
         (lambda content: {**content, "operations": [{}]}, "damaged"),
-        (untimed, "timed on the device.*1 of .* times are missing"),
+        (one("milliseconds", None), "timed on the device.*1 of .* times are missing"),
+        (one("milliseconds", "3.5"), "damaged.*must be a number.*'3.5'"),
+        (one("milliseconds", float("nan")), "finite times.*Received: .*nan ms"),
+        (one("milliseconds", -1.0), "at least 0 ms.*Received: .*-1.0 ms"),
+        (one("channels", None), "damaged.*`channels` must be an int.*None"),
+        (no_time_at_all, "of the network of more.*Received: .*0.0 ms"),
         (of_another_network, "must be of this network.*Received: none"),
     ],
 )
@@ -209,6 +223,23 @@ def test_files_that_are_no_profile(tmp_path):
 def test_arguments_that_do_not_go_together(arguments, match):
     with pytest.raises(ValueError, match=match):
         dprp.RankPruningCallback(**arguments)
+
+
+def test_a_profile_is_a_path():
+    with pytest.raises(TypeError, match="the path of a file.*Received: profile=5"):
+        dprp.RankPruningCallback(target=0.5, metric="latency", profile=5)
+
+
+def test_a_rank_that_is_missing_is_found_out_before_training(tmp_path):
+    model, path = images(), tmp_path / "p.json"
+    profile, tall = write_profile(path, model, by_macs), [3, 1]
+    content = json.loads(path.read_text())
+    operations = content["operations"]
+    largest = max(x["filters"] for x in operations if x["kernel"] == tall)
+    kept = [x for x in operations if x["kernel"] != tall or x["filters"] < largest]
+    path.write_text(json.dumps({**content, "operations": kept}))
+    with pytest.raises(ValueError, match=f"Received: none .* filters={largest}"):
+        train(compiled(model), [prune_at(1, metric="latency", profile=profile)])
 
 
 def test_a_budget_below_the_floor_says_how_far_one_can_go(tmp_path):

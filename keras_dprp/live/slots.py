@@ -33,6 +33,8 @@ _GRADIENTS = {
 _STEPS = {"_accumulated_delta_vars"}
 # Adafactor's means over rows and columns, which follow from its "_v".
 _MEANS = {"_r": -1, "_c": -2}
+# What is less is zero in a slot.
+_SMALLEST = np.finfo("float32").tiny
 _NO_SLOTS = {"_trainable_variables", "_variables"}
 
 
@@ -138,7 +140,11 @@ def _carried(optimizer, change, found):
             new["_velocities"][key] = new["_velocities"][key] + np.square(average)
     if isinstance(optimizer, keras.optimizers.Ftrl) and "_linears" in new:
         for key in new["_linears"]:
+            # Of a singular value of zero nothing is remembered, and Ftrl divides by it.
+            anew = _anew(optimizer, change, "_accumulators", key)
             accumulator = new["_accumulators"][key]
+            accumulator = np.where(accumulator > _SMALLEST, accumulator, anew)
+            new["_accumulators"][key] = accumulator
             new["_linears"][key] = _ftrl_linear(
                 optimizer, change.values[key], accumulator
             )

@@ -180,6 +180,19 @@ def test_no_event_throws_the_training_back(run):
     assert max(run.losses[1:]) < run.losses[0] + 0.05
 
 
+@pytest.mark.parametrize("name", ["Ftrl", "Adagrad", "RMSprop", "Adafactor", "Muon"])
+def test_kernels_that_are_zero_stay_finite(name):
+    model = convnet(hidden=24)
+    for layer in (model.get_layer("conv"), model.get_layer("hidden")):
+        layer.kernel.assign(np.zeros(layer.kernel.shape))
+    model = compiled(every_layer(model), OPTIMIZERS[name]())
+    pruning = dprp.RankPruningCallback(target=0.5, start=1, stop=3, events=2, verbose=0)
+    losses = train(model, [pruning], epochs=5).history["loss"]
+    assert np.isfinite(losses).all()
+    for variable in arrays(model.optimizer.variables):
+        assert np.isfinite(variable).all()
+
+
 def assert_slots_follow(run, event, carry):
     mapped = 0
     for before, after in run.events[event]:
