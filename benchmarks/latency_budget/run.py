@@ -40,7 +40,7 @@ import resnet  # noqa: E402
 from environment import describe  # noqa: E402
 
 FORMATS = {"float32": None, "int8": "int8"}
-BUDGETS = [{"target": share} for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
+BUDGETS: list[dict] = [{"target": share} for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
 # Of milliseconds; those that a network does not reach are left out.
 LATENCIES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 # Where tensors happen to lie in memory moves a file's time: it is loaded several times.
@@ -69,8 +69,9 @@ def rows_of(name, form, folder):
     profile = profiles.read(path)
     latency = {"metric": "latency", "profile": str(path)}
     budgets = [{"target": share, **latency} for share in LATENCIES]
-    rows, files = [], []
-    for budget in [None, *BUDGETS, *budgets]:
+    rows: list[dict] = []
+    files: list[Path] = []
+    for budget in [{}, *BUDGETS, *budgets]:
         model = dprp.factorize(build(name), filters="stage")
         if budget:
             try:
@@ -82,8 +83,9 @@ def rows_of(name, form, folder):
             {
                 "network": name,
                 "format": form,
-                "metric": budget and budget.get("metric", "macs"),
-                "target": budget and budget["target"],
+                # None of the dense network.
+                "metric": budget.get("metric", "macs") if budget else None,
+                "target": budget.get("target"),
                 "macs_kept": cost.now("macs") / cost.dense("macs"),
                 "predicted": cost.now("latency") / cost.dense("latency"),
             }
@@ -107,7 +109,8 @@ def export(model, path, quantization):
 
 def time_all(files):
     """Medians of milliseconds over the times that the files are loaded, in order."""
-    times, order = {str(file): [] for file in files}, random.Random(0)
+    times: dict[str, list] = {str(file): [] for file in files}
+    order = random.Random(0)
     for _ in range(LOADS):
         for timing in benchmark(order.sample(files, len(files)), runs=RUNS):
             times[timing.path].append(timing.median_ms)
