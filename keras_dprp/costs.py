@@ -81,7 +81,8 @@ class NetworkCost:
     Attributes:
         layers: Dict from a factorised layer to its `LayerCost`.
         other_macs: Counter of the MACs of all calls of another layer.
-        other: Dict from metric to the cost of all that is not factorised.
+        other: Dict from every metric that is known to the cost of all that is not
+            factorised.
     """
 
     def __init__(self, model, profile=None):
@@ -126,7 +127,7 @@ class NetworkCost:
 
     def kept_shares(self, ranks=None):
         """Shares kept of the dense network, now or at other ranks, named as in logs."""
-        kept = {metric: self.at(metric, ranks or {}) for metric in METRICS}
+        kept = {metric: self.at(metric, ranks or {}) for metric in self.other}
         return {f"{metric}_kept": n / self.dense(metric) for metric, n in kept.items()}
 
 
@@ -135,6 +136,15 @@ def amount_text(metric, amount):
     if metric == LATENCY:
         return f"{amount:.4g} ms"
     return f"{amount:,.0f} {'MACs' if metric == 'macs' else metric}"
+
+
+def shares_text(kept):
+    """Shares as `kept_shares` gives them, as text."""
+    text = f"{kept['parameters_kept']:.1%} of the parameters and "
+    text += f"{kept['macs_kept']:.1%} of the MACs kept"
+    if "latency_kept" in kept:
+        text += f", {kept['latency_kept']:.1%} of the latency by the profile"
+    return text
 
 
 def rank_now(layer):

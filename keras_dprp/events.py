@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_dprp.costs import LATENCY, METRICS, NetworkCost, amount_text
+from keras_dprp.costs import LATENCY, NetworkCost, amount_text
 from keras_dprp.graph import check_is_model, flatten_layers
 from keras_dprp.layers import SVDLayer
 from keras_dprp.live import changes, models, optimizers
@@ -201,8 +201,5 @@ def _find(model, *size_arguments):
     cost = NetworkCost(model, size.read_profile())
     event = Event(make_rule(size, cost, layers))
     paths = {layer.path: rank for layer, rank in event.ranks.items()}
-    costs = {metric: cost.at(metric, event.ranks) for metric in METRICS}
-    if size.metric == LATENCY:
-        latency = cost.at(LATENCY, event.ranks)
-        costs |= {"latency": latency, "latency_kept": latency / cost.dense(LATENCY)}
+    costs = {metric: cost.at(metric, event.ranks) for metric in cost.other}
     return Plan(paths, **costs, **cost.kept_shares(event.ranks)), event

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_dprp import teachers
 from keras_dprp.arguments import whole_number
-from keras_dprp.costs import NetworkCost, amount_text
+from keras_dprp.costs import NetworkCost, amount_text, shares_text
 from keras_dprp.events import Event, layers_to_prune
 from keras_dprp.live import models, optimizers
 from keras_dprp.rules import make_rule
@@ -30,7 +30,7 @@ class RankPruningCallback(keras.callbacks.Callback):
     loss has come back.
 
     Every epoch `logs` gets `macs_kept` and `parameters_kept`, shares of the dense
-    network, and what penalties added to the loss, if there are any.
+    network, with a profile `latency_kept`, and what penalties added to the loss.
 
     Args:
         target: None, or a float in (0, 1]: the share of the network's `metric` to keep.
@@ -238,8 +238,7 @@ class RankPruningCallback(keras.callbacks.Callback):
             before, kept = self.history[-2:]
             print(
                 f"\nEpoch {epoch + 1}: ranks changed from {_range(before)} to "
-                f"{_range(kept)}; {kept['parameters_kept']:.1%} of the parameters and "
-                f"{kept['macs_kept']:.1%} of the MACs kept"
+                f"{_range(kept)}; {shares_text(kept)}"
             )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from keras_dprp.costs import NetworkCost, amount_text, rank_now
+from keras_dprp.costs import LATENCY, NetworkCost, amount_text, rank_now
 from keras_dprp.ranks import (
     layer_choices,
     lower_ranks,
@@ -124,8 +124,11 @@ class BudgetRule(Rule):
         left = cost.other[metric]
         stay = sum(cost.layers[layer].now(metric) for layer in frozen)
         rest = smallest - left - stay
+        others = f"layers that `factorize` left as they are, such as {names}"
+        if metric == LATENCY:
+            others = "all that is not factorised, pooling and the like included"
         parts = {
-            f"layers that `factorize` left as they are, such as {names}": left,
+            others: left,
             f"frozen layers {[layer.name for layer in frozen]}": stay,
             "the smallest ranks (see `min_rank`, `multiple_of`) of all others": rest,
         }

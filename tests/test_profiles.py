@@ -151,6 +151,7 @@ def test_a_fit_meets_a_budget_in_milliseconds(tmp_path):
     train(model, [pruning], 2, *classification_data((6,)))
     assert not all(layer.is_dense for layer in factorized_layers(model))
     assert pruning.cost.now("latency") <= 0.85 * dense
+    assert pruning.epoch_logs[-1]["latency_kept"] <= 0.85
 
 
 def remove(content, key):

@@ -213,7 +213,10 @@ def _profile(parser, files, given):
     counts = given.get("threads", [1])
     if len(counts) > 1:
         parser.error(f"a profile is of one number of threads. Received: {counts}")
-    time_files(source, counts[0], given.get("runs", RUNS))
+    try:
+        time_files(source, counts[0], given.get("runs", RUNS))
+    except KeyboardInterrupt:
+        parser.exit(130, "\nInterrupted: the same command goes on where it was\n")
 
 
 def _export(source, path, given):

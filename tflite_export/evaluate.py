@@ -87,8 +87,9 @@ class Evaluator:
             for tensor, mine, theirs in zip(inputs, calibration, x, strict=True)
         )
         return (
-            "Make `representative_data` typical, a hundred or more, and prepare them "
-            f"like `evaluation_data`. {ranges}Where they are alike already: "
+            "`representative_data` and `evaluation_data` must be prepared alike, as "
+            "for training, and the former be typical, a hundred or more. "
+            f"{ranges}Where they are: "
         )
 
     def _measure(self, run):

@@ -261,6 +261,13 @@ def machine_table(experiments):
     return f"{table(headings, lines)}\n\nSeeds: {', '.join(map(str, seeds))}."
 
 
+OTHERS = """## Other networks and settings
+
+All of these were judged on the test images:
+
+"""
+
+
 def fragments(experiments, former):
     """A dict from the name of a fragment to its text.
 
@@ -274,7 +281,7 @@ def fragments(experiments, former):
     return {
         "answer": answer(shown, experiments),
         "main": results_table(shown, experiments, named=False),
-        "others": results_table(others, experiments),
+        "others": OTHERS + results_table(others, experiments) if others else "",
         "held_out": results_table(held_out, experiments),
         "published": published_table(),
         "machines": machine_table(experiments),

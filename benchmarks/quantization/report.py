@@ -103,7 +103,7 @@ def page():
         "<!-- Written by benchmarks/quantization/report.py: change that, not this. -->"
         "\n\n# Integer files, measured\n\n"
         "What int8 costs a whole network is under [Results]"
-        "(results.md#other-networks-and-settings); this is about two ways to lower the "
+        "(results.md); this is about two ways to lower the "
         "price. The networks are of a former version of the package.\n\n"
         + balance_section(balance)
         + "\n## Training on with tfmot\n\n"

@@ -77,7 +77,7 @@ def test_a_timed_profile_is_what_a_budget_needs(profile, capsys):
     assert plan.latency_kept == 1.0
 
 
-def test_what_was_timed_is_not_timed_again(profile, monkeypatch):
+def test_what_was_timed_is_not_timed_again(profile, monkeypatch, capsys):
     calls = []
 
     def once(files, *arguments):
@@ -93,6 +93,10 @@ def test_what_was_timed_is_not_timed_again(profile, monkeypatch):
     before = [each["milliseconds"] for each in entries(profile)]
     timed = [value for value in before if value is not None]
     assert 0 < len(timed) < len(before)
+    with pytest.raises(SystemExit) as end:
+        main(["--profile", str(profile)])
+    assert end.value.code == 130
+    assert "goes on where it was" in capsys.readouterr().err
     monkeypatch.undo()
     time_files(profile, runs=1, verbose=False)
     after = [each["milliseconds"] for each in entries(profile)]
