@@ -43,8 +43,8 @@ FORMATS = {"float32": None, "int8": "int8"}
 BUDGETS: list[dict] = [{"target": share} for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
 # Of milliseconds; those that a network does not reach are left out.
 LATENCIES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-# Where tensors happen to lie in memory moves a time, and so does what else the host does:
-# files are loaded often, and timed for a while.
+# Where tensors happen to lie in memory moves a time, and so does what else the host
+# does: files are loaded often, and timed for a while.
 LOADS, RUNS = 60, 30
 
 
