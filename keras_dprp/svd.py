@@ -6,9 +6,9 @@ of Uᵀ G V, and V the gradient Gᵀ U diag(s). What an optimizer remembers is l
 gradients (momenta), in their squares, or in their absolute values: it follows by these
 maps, by their squares, or by their absolute values.
 
-Factors learn best balanced: half of each singular value in U, half in V, and 1 in s.
-Steps of U and V then change W as much as steps of W itself would; with orthonormal
-columns they change it by s times as much in one direction and hardly in another.
+Factors learn balanced: the root of each singular value σ in U and in V, and 1 in s. A
+gradient step of U and V then changes a direction of W in proportion to σ; with all of σ
+in s it would be σ².
 """
 
 import dataclasses

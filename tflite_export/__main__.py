@@ -37,6 +37,7 @@ EXPORT_OPTIONS = (
 )
 BENCHMARK_OPTIONS = ("threads", "runs", "json")
 PROFILE_OPTIONS = ("quantization", "output", "threads", "runs")
+OPTIONS = {*EXPORT_OPTIONS, *BENCHMARK_OPTIONS, *PROFILE_OPTIONS}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,14 +74,12 @@ def main(arguments=None):
 
 def _check_together(parser, options, given):
     """End with an error where an option is of another purpose."""
-    every = {*EXPORT_OPTIONS, *BENCHMARK_OPTIONS, *PROFILE_OPTIONS}
+    purpose, known = "an export", {*EXPORT_OPTIONS}
     if options.benchmark:
-        purpose, others = "--benchmark", every - {*BENCHMARK_OPTIONS}
+        purpose, known = "--benchmark", {*BENCHMARK_OPTIONS}
     elif options.profile:
-        purpose, others = "--profile", every - {*PROFILE_OPTIONS}
-    else:
-        purpose, others = "an export", every - {*EXPORT_OPTIONS}
-    for name in sorted(others & given.keys()):
+        purpose, known = "--profile", {*PROFILE_OPTIONS}
+    for name in sorted((OPTIONS - known) & given.keys()):
         parser.error(f"{_flag(name)} means nothing in {purpose}")
     if options.benchmark and options.profile:
         parser.error("give --benchmark or --profile. Received: both")
@@ -92,7 +91,7 @@ def _flag(name):
 
 def _in_options(message):
     """A message about arguments of a function as one about the command line's."""
-    for name in {*EXPORT_OPTIONS, *BENCHMARK_OPTIONS, *PROFILE_OPTIONS}:
+    for name in OPTIONS:
         message = message.replace(f"`{name}`", _flag(name))
         message = re.sub(rf"\b{name}='(\w+)'", rf"{_flag(name)} \1", message)
     return message.replace("`path`", "FILE")

@@ -5,10 +5,9 @@ small .tflite file that does nothing else. The device times them (`profile.py`).
 """
 
 import dataclasses
-import json
 from pathlib import Path
 
-from tflite_export.profile import COPIES, folder_of
+from tflite_export.profile import COPIES, folder_of, write
 from tflite_export.quiet import quiet
 from tflite_export.settings import Settings
 from tflite_export.staging import staged
@@ -60,7 +59,7 @@ def write_files(model, path, quantization=None, verbose=True):
             "network": _untimed(folder / "network.tflite"),
             "operations": entries,
         }
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write(content, temporary)
     if verbose:
         print(
             f"Copy {path} and the folder {folder} to the device, and there run\n"
@@ -123,9 +122,9 @@ def operation_model(operation):
 
 def _ranks(layer):
     """Ranks to time: a step apart, and the largest at which a pair is still cheaper."""
-    from keras_dprp.costs import pair_is_cheaper
+    from keras_dprp.ranks import lower_ranks
 
-    pays = [r for r in range(1, layer.full_rank + 1) if pair_is_cheaper(layer, r)]
+    pays = lower_ranks(layer, multiple_of=1, min_rank=1)
     if not pays:
         return []
     step = STEP * -(-len(pays) // (STEP * MOST_RANKS))

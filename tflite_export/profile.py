@@ -54,7 +54,7 @@ def time_files(path, threads=1, runs=RUNS, verbose=True):
             share = milliseconds / first / COPIES
             each["milliseconds"] = share * network["milliseconds"]
         with staged(path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            write(content, temporary)
         if verbose:
             done = len(operations) - len(missing) + begin + len(group)
             print(f"{done} of {len(operations)} operations timed", flush=True)
@@ -74,6 +74,11 @@ def _milliseconds(files, threads, runs):
 def folder_of(path):
     """The folder with the files of a profile."""
     return Path(path).with_suffix("")
+
+
+def write(content, file):
+    """Write what a profile holds, a dict, to a file."""
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _read(path):

@@ -151,7 +151,10 @@ class ExportReport:
                 f"mean {output.mean_difference:.1e}",
             )
             if output.coarse_channels:
-                yield f"{prefix}a few values", f"in {_places(output.coarse_channels)}"
+                yield (
+                    f"{prefix}a few values",
+                    f"in channels {places(output.coarse_channels)}",
+                )
             if output.agreement is not None:
                 alone = ", but of one class alone" if output.classes == 1 else ""
                 yield f"{prefix}same top class", f"{output.agreement:.1%}{alone}"
@@ -181,10 +184,10 @@ def announce(report, verbose, advice):
             f"{report.largest_difference:.2f} at most. {advice}"
         )
     problems += [
-        f"Of output '{output.name}', {_places(output.coarse_channels)} have only a few "
-        f"values in the {report.quantization} file, as all channels share one scale. "
-        "Make what is of another magnitude an output of its own, or choose another "
-        "quantization."
+        f"Of output '{output.name}', channels {places(output.coarse_channels)} have "
+        f"only a few values in the {report.quantization} file, as all channels share "
+        "one scale. Make what is of another magnitude an output of its own, or choose "
+        "another quantization."
         for output in report.outputs
         if output.coarse_channels
     ]
@@ -195,9 +198,9 @@ def announce(report, verbose, advice):
             warnings.warn(problem, stacklevel=3)
 
 
-def _places(channels):
-    more = ", ..." if len(channels) > 8 else ""
-    return f"channels {', '.join(map(str, channels[:8]))}{more}"
+def places(channels):
+    """Numbers of channels as text, the first of them where there are many."""
+    return ", ".join([*map(str, channels[:8]), *["..."] * (len(channels) > 8)])
 
 
 def duration_text(milliseconds):

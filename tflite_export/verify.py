@@ -4,7 +4,7 @@ import numpy as np
 
 from tflite_export.graph import call_flat, output_names
 from tflite_export.predict import file_outputs
-from tflite_export.report import OutputCheck
+from tflite_export.report import OutputCheck, places
 
 MAX_SAMPLES = 32
 # In the unit of `OutputCheck`.
@@ -163,8 +163,7 @@ def _constant(name, channels, of):
     if of == 1:
         what, way_out = "is", "Choose quantization='dynamic' or None"
     else:
-        places = ", ".join(map(str, channels[:8])) + ", ..." * (len(channels) > 8)
-        what = f"has {len(channels)} of {of} channels ({places}) that are"
+        what = f"has {len(channels)} of {of} channels ({places(channels)}) that are"
         way_out = (
             "Give what is of another magnitude, as boxes beside scores, as separate "
             "outputs of the model, which have a scale each; or choose "

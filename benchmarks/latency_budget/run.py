@@ -5,13 +5,13 @@
 Each network is profiled on this machine, then cut to several budgets of MACs and of
 milliseconds. Nothing is trained: ranks and sizes are all that time depends on. Every
 file takes its turns with the dense network's. Writes `results.json` beside this file.
-Profiles that are in `profiles/` are used, and go on where they were interrupted.
+Profiles that are in `profiles/` are used, and go on where they were interrupted; remove
+them on another machine.
 """
 
 import argparse
 import json
 import os
-import random
 import statistics
 import sys
 import tempfile
@@ -28,7 +28,6 @@ import keras_dprp as dprp
 import tflite_export
 from keras_dprp import profiles
 from keras_dprp.costs import NetworkCost
-from tflite_export.benchmark import benchmark
 from tflite_export.operation_files import write_files
 from tflite_export.profile import time_files
 
@@ -38,13 +37,13 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "examples")]
 
 import resnet  # noqa: E402
 from environment import describe  # noqa: E402
+from file_times import timings_of  # noqa: E402
 
 FORMATS = {"float32": None, "int8": "int8"}
 BUDGETS: list[dict] = [{"target": share} for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
 # Of milliseconds; those that a network does not reach are left out.
 LATENCIES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-# Where tensors happen to lie in memory moves a time, and so does what else the host
-# does: files are loaded often, and timed for a while.
+# More often than it takes for the tensors' places: float32 moves for seconds at a time.
 LOADS, RUNS = 60, 30
 
 
@@ -93,9 +92,11 @@ def rows_of(name, form, folder):
         )
         files.append(folder / f"{len(files)}.tflite")
         export(model, files[-1], FORMATS[form])
-    for row, milliseconds in zip(rows, time_all(files), strict=True):
-        row["milliseconds"] = milliseconds
-        row["measured"] = milliseconds / rows[0]["milliseconds"]
+    timings = timings_of(files, LOADS, RUNS)
+    for row, file in zip(rows, files, strict=True):
+        loads = [timing.median_ms for timing in timings[str(file)]]
+        row["milliseconds"] = statistics.median(loads)
+        row["measured"] = row["milliseconds"] / rows[0]["milliseconds"]
     return rows
 
 
@@ -106,16 +107,6 @@ def export(model, path, quantization):
     tflite_export.export(
         model, path, quantization, noise.astype("float32"), verbose=False, **arguments
     )
-
-
-def time_all(files):
-    """Medians of milliseconds over the times that the files are loaded, in order."""
-    times: dict[str, list] = {str(file): [] for file in files}
-    order = random.Random(0)
-    for _ in range(LOADS):
-        for timing in benchmark(order.sample(files, len(files)), runs=RUNS):
-            times[timing.path].append(timing.median_ms)
-    return [statistics.median(times[str(file)]) for file in files]
 
 
 def main():

@@ -2,9 +2,8 @@
 
     python latency.py --data cifar10.npz
 
-Each network is exported to float32 and int8; the files take turns on one thread. They
-are loaded anew several times, in another order: where a file's tensors happen to lie in
-memory, and after which other one it runs, moves its latency by several per cent.
+Each network is exported to float32 and int8; the files take turns on one thread, as
+`file_times.py` says.
 
 Writes `latency.json`, out of which `report.py` has every latency. The networks of
 ResNet-32 and -18, and those of most trials, are not committed: train them, and name all
@@ -13,7 +12,6 @@ files.
 
 import argparse
 import json
-import random
 import statistics
 import tempfile
 from pathlib import Path
@@ -67,21 +65,14 @@ def time_all(files, runs):
     Returns:
         A dict from path to a dict of milliseconds.
     """
-    from tflite_export.benchmark import benchmark
+    from file_times import timings_of
 
-    files = list(files)
-    order = random.Random(0)
-    timings: dict[str, list] = {str(path): [] for path in files}
-    for _ in range(LOADS):
-        order.shuffle(files)
-        for timing in benchmark(files, runs=runs):
-            timings[timing.path].append(timing)
     return {
         path: {
             key: round(statistics.median(getattr(t, key) for t in every), 4)
             for key in ("median_ms", "p95_ms")
         }
-        for path, every in timings.items()
+        for path, every in timings_of(files, LOADS, runs).items()
     }
 
 

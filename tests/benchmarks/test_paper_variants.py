@@ -22,7 +22,7 @@ def variants(paper, monkeypatch):
 
     # Put back after the test, whatever it was set to in between.
     monkeypatch.setattr(ranks, "loss_of", ranks.loss_of)
-    monkeypatch.setattr(SVDLayer, "change_to", SVDLayer.change_to)
+    monkeypatch.setattr(SVDLayer, "is_balanced", SVDLayer.is_balanced)
     return variants
 
 
@@ -57,7 +57,7 @@ def test_balanced_factors_share_the_singular_values_and_what_momenta_say(variant
         keras.ops.convert_to_numpy(value).astype("float64")
         for value in (layer.kernel, model.optimizer.momentums[0])
     )
-    variants.apply({"balanced": True})
+    variants.apply({})
     dprp.prune(model, threshold=0.001)
     U, s, V = map(keras.ops.convert_to_numpy, layer.factors())
     assert U.shape[1] < min(kernel.shape)
@@ -78,3 +78,15 @@ def test_balanced_factors_share_the_singular_values_and_what_momenta_say(variant
     np.testing.assert_allclose(of_U, momentum @ V, **close)
     np.testing.assert_allclose(of_V, momentum.T @ U, **close)
     np.testing.assert_allclose(of_s, np.sum(U * (momentum @ V), axis=0), **close)
+
+
+def test_orthonormal_factors_leave_the_singular_values_in_s(variants):
+    model = factorized(perceptron())
+    layer = factorized_layers(model)[0]
+    expected = layer.decompose().s
+    variants.apply({"orthonormal": True})
+    dprp.prune(model, threshold=0.001)
+    U, s, V = map(keras.ops.convert_to_numpy, layer.factors())
+    np.testing.assert_allclose(s, expected[: len(s)], rtol=1e-5)
+    for factor in (U, V):
+        np.testing.assert_allclose(factor.T @ factor, np.eye(len(s)), atol=1e-5)
