@@ -7,7 +7,7 @@ import math
 from experiments import FORMATS
 from matplotlib.figure import Figure
 from PIL import Image
-from summaries import kept, latency_share
+from summaries import kept, latency_share, timed
 from tables import images, kind, model_name
 
 DPI = 120
@@ -28,8 +28,9 @@ def accuracy(shown, pool):
     """What the figure shows: a list of panels, those with more than one network.
 
     Args:
-        shown: `Experiment`s of one network.
-        pool: `Experiment`s that have the dense ones.
+        shown: `Experiment`s of one network; the latency of a file has those by a budget
+            of its time as well.
+        pool: `Experiment`s that have the dense ones, and those.
     """
 
     def latency(form):
@@ -38,7 +39,9 @@ def accuracy(shown, pool):
     panels = [panel(shown, "MACs", lambda each: kept(each, "macs", pool))]
     for form in FORMATS:
         keys = "tflite", form, "accuracy"
-        panels.append(panel(shown, f"latency of the {form} file", latency(form), keys))
+        of_form = [each for each in timed(shown, pool) if each.by_time == form]
+        title = f"latency of the {form} file"
+        panels.append(panel([*shown, *of_form], title, latency(form), keys))
     return [each for each in panels if sum(map(len, each["curves"].values())) > 1]
 
 
@@ -51,7 +54,8 @@ def panel(shown, cost, share_of, keys=None):
         if share is not None and mean is not None:
             # No bar, where one of length zero would say that seeds agree.
             point = (share, mean, math.nan if deviation is None else deviation)
-            curves.setdefault(kind(each), []).append([round(100 * x, 4) for x in point])
+            label = f"{kind(each)}{', by a budget of time' if each.by_time else ''}"
+            curves.setdefault(label, []).append([round(100 * x, 4) for x in point])
     return {
         "title": model_name(shown[0]) if shown else "",
         "x": f"{cost} (% of the dense network's)",
@@ -65,7 +69,8 @@ def draw(panels):
     width = 7.0 if len(panels) == 1 else 4.2 * len(panels)
     figure = Figure(figsize=(width, 4.2), layout="constrained")
     every = figure.subplots(ncols=len(panels), sharey=True, squeeze=False)[0]
-    looks = dict(zip(panels[0]["curves"], LOOKS, strict=False))
+    labels = dict.fromkeys(label for panel in panels for label in panel["curves"])
+    looks = dict(zip(labels, LOOKS, strict=False))
     for axes, content in zip(every, panels, strict=True):
         for label, curve in content["curves"].items():
             x, y, error = zip(*curve, strict=True)
@@ -75,7 +80,17 @@ def draw(panels):
         axes.set_xlim(left=0)
         axes.set_xlabel(content["x"])
     every[0].set_ylabel(panels[0]["y"])
-    every[0].legend(fontsize="small", loc="lower right")
+    handles = {}
+    for axes in every:
+        found, names = axes.get_legend_handles_labels()
+        handles |= dict(zip(names, found, strict=True))
+    figure.legend(
+        handles.values(),
+        handles,
+        fontsize="small",
+        loc="outside lower center",
+        ncols=min(len(handles), 3),
+    )
     figure.suptitle(panels[0]["title"])
     return figure
 

@@ -13,21 +13,54 @@ import json
 import sys
 from pathlib import Path
 
+from answers import answer
 from experiments import HISTORY, LATENCY, RESULTS, ROOT, rows
 from figures import accuracy, is_up_to_date, save
 from report_parts import with_table
-from summaries import experiments_of, first_shown
-from tables import fragments
+from summaries import experiments_of, first_shown, timed
+from tables import former_table, machine_table, published_table, results_table
 
 SCRIPT = "benchmarks/paper/report.py"
 WRITTEN = f"<!-- Written by {SCRIPT}: change that, not this. -->\n\n"
+OTHERS = """## Other networks and settings
+
+All of these were judged on the test images:
+
+"""
+
+
+def fragments(experiments, former):
+    """A dict from the name of a fragment to its text.
+
+    Args:
+        experiments: `Experiment`s of the package as it is.
+        former: Those of the history.
+    """
+    shown = first_shown(experiments)
+    by_time = timed(shown, experiments)
+    others = [
+        each
+        for each in experiments
+        if not each["validate"] and each not in [*shown, *by_time]
+    ]
+    held_out = [each for each in experiments if each["validate"]]
+    return {
+        "answer": answer(shown, experiments),
+        "main": results_table(shown, experiments, named=False),
+        "by_time": results_table(by_time, experiments, named=False),
+        "others": OTHERS + results_table(others, experiments) if others else "",
+        "held_out": results_table(held_out, experiments),
+        "published": published_table(),
+        "machines": machine_table(experiments),
+        "history": former_table(former),
+    }
 
 
 def made(options):
     """Texts by their path, and the panels of figures by theirs."""
-    timed = json.loads(options.latency.read_text()) if options.latency.exists() else {}
+    times = json.loads(options.latency.read_text()) if options.latency.exists() else {}
     experiments, former = (
-        experiments_of(rows(path), timed.get("latency", {}))
+        experiments_of(rows(path), times.get("latency", {}))
         for path in (options.results, options.history)
     )
     parts = fragments(experiments, former)

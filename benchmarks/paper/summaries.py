@@ -64,6 +64,13 @@ class Experiment:
         return self["method"] == "dense" and self["teacher"] in NO_TEACHER
 
     @property
+    def by_time(self):
+        """The kind of file whose time the budget shares; None for other budgets."""
+        if self["pruning"].get("metric") != "latency":
+            return None
+        return self["pruning"]["profile"].removesuffix(".json").rpartition("-")[2]
+
+    @property
     def plain(self):
         """Whether it is dense, or DPRP with a target and one event as by default."""
         usual = self["fraction"] == 1 and self["restart"] in (None, 1)
@@ -146,15 +153,25 @@ def first_shown(every):
     """The experiments that answer the first question, at most `MOST`.
 
     Those of the first network, trained as long as most: on the test images, once DPRP
-    has been measured there.
+    has been measured there. Budgets of time have a table of their own.
     """
-    plain = [each for each in every if each.plain]
+    plain = [each for each in every if each.plain and not each.by_time]
     tested = [each for each in plain if not each["validate"]]
     if all(each.dense for each in tested):
         tested = [each for each in plain if each["validate"]] or tested
     alike = [each for each in tested if each.network == tested[0].network]
     usual = statistics.mode([each["epochs"] for each in alike] or [0])
     return [each for each in alike if each["epochs"] == usual][:MOST]
+
+
+def timed(shown, every):
+    """The experiments by a budget of time that are like those of the first table."""
+    like = {(*each.network, each["epochs"], each["validate"]) for each in shown}
+    return [
+        each
+        for each in every
+        if each.by_time and (*each.network, each["epochs"], each["validate"]) in like
+    ]
 
 
 def dense_of(each, pool):

@@ -1,4 +1,4 @@
-"""What pages say with numbers, in Markdown: tables, and sentences about them."""
+"""What pages say with numbers, in Markdown: the tables."""
 
 import collections
 import functools
@@ -6,21 +6,13 @@ import json
 
 from experiments import FORMATS, HERE
 from report_parts import compiler_flags, machine, software, table
-from summaries import NO_TEACHER, dense_of, first_shown, kept, latency_share
+from summaries import NO_TEACHER, dense_of, kept, latency_share
 
 MODEL_NAMES = {f"resnet{n}": f"ResNet-{n}" for n in (8, 18, 20, 32, 50, 56)}
 METHOD_NAMES = {
     "dprp": "DPRP",
     "truncated": "truncated, not trained on",
     "finetuned": "dense for half of the epochs, truncated, trained on",
-}
-# By the words of `kind`: whom the answer is about.
-SUBJECTS = {
-    "DPRP, from a trained network": "Cut when it is trained, and taught by what it was "
-    "for as many epochs again",
-    "DPRP, its own teacher": "Cut halfway through one `fit`, and its own teacher from "
-    "there on",
-    "narrower dense": "Dense, narrower from the start, and not taught",
 }
 RANK_LOSSES = {"sum": "ranks by the lost shares added up"}
 NOTHING = "—"
@@ -51,8 +43,9 @@ def described(each):
         words.append(f"{each['width']} filters at first")
     if each["method"] == "dprp" and "target" not in each["pruning"]:
         words.append("no target")
-    if each["method"] == "dprp" and each["pruning"].get("metric") == "latency":
-        words.append("by a budget of milliseconds")
+    if each.by_time:
+        share = each["pruning"]["target"]
+        words.append(f"by a budget of {share:.0%} of the {each.by_time} latency")
     words.append(RANK_LOSSES.get(each["rank_loss"], each["rank_loss"]))
     words.append("orthonormal factors" if each["orthonormal"] else None)
     words.append("cut where weights are averaged" if each["averaged"] else None)
@@ -131,70 +124,6 @@ def results_table(experiments, pool, named=True):
     return table(list(full), zip(*full.values(), strict=True))
 
 
-def answer(shown, pool):
-    """The first table in a few sentences."""
-    dense = next((each for each in shown if each.dense and not each["width"]), None)
-    if dense is None:
-        return NOT_MEASURED
-    lines = [
-        f"The dense {model_name(dense)} reaches {spread(dense, dense.measured)} on "
-        f"{images(dense)} in {dense['epochs']} epochs. What changes, in points of "
-        "accuracy:\n"
-    ]
-    tested = [
-        each
-        for each in pool
-        if each.plain
-        and not each["validate"]
-        and (each.network, each["epochs"]) == (dense.network, dense["epochs"])
-    ]
-    for words, subject in SUBJECTS.items():
-        groups = ([e for e in each if kind(e) == words] for each in (shown, tested))
-        group = next(filter(None, groups), None)
-        if group:
-            changes = "; ".join(change_at(each, pool) for each in group)
-            where = f", on {images(group[0])}" if group[0] not in shown else ""
-            lines.append(f"- {subject}{where}: {changes}.")
-    lines += [f"- {each}" for each in comparisons(shown, pool)]
-    if dense["validate"]:
-        lines.append(
-            "\n**Held-out training images are not the test images**: on them settings "
-            "are chosen."
-        )
-    return "\n".join(lines)
-
-
-def change_at(each, pool):
-    """The change of a network, at which size, and of how many seeds."""
-    seeds = each.common_seeds(dense_of(each, pool))
-    shares = [f"{kept(each, 'macs', pool):.0%} of the MACs"]
-    shares += [
-        f"{share:.0%} of the latency in {form}"
-        for form in FORMATS
-        if (share := latency_share(each, form, pool)) is not None
-    ]
-    return (
-        f"**{change(each, pool)}** with {', '.join(shares)} "
-        f"({seeds} seed{'' if seeds == 1 else 's'})"
-    )
-
-
-def comparisons(shown, pool):
-    """Every narrower network beside the one with DPRP of the next fewer MACs."""
-    taught = [each for each in shown if kind(each) == "DPRP, its own teacher"]
-    for narrow in (each for each in shown if each["width"]):
-        fewer = [each for each in taught if each.mean("macs") <= narrow.mean("macs")]
-        best = max(fewer, key=lambda each: each.mean("macs"), default=None)
-        if best and (difference := best.change(narrow)) is not None:
-            yield (
-                f"DPRP with {kept(best, 'macs', pool):.0%} of the MACs is "
-                f"{100 * abs(difference):.2f} points "
-                f"{'above' if difference > 0 else 'below'} the network that begins "
-                f"with {narrow['width']} filters and has "
-                f"{kept(narrow, 'macs', pool):.0%}."
-            )
-
-
 def former_table(experiments):
     """What the former package reached, a column a size; latency of one network each."""
     if not experiments:
@@ -259,31 +188,3 @@ def machine_table(experiments):
     headings = ["what", "hardware", "backend", "`XLA_FLAGS`", "versions", "networks"]
     seeds = sorted({seed for each in experiments for seed in each.seeds})
     return f"{table(headings, lines)}\n\nSeeds: {', '.join(map(str, seeds))}."
-
-
-OTHERS = """## Other networks and settings
-
-All of these were judged on the test images:
-
-"""
-
-
-def fragments(experiments, former):
-    """A dict from the name of a fragment to its text.
-
-    Args:
-        experiments: `Experiment`s of the package as it is.
-        former: Those of the history.
-    """
-    shown = first_shown(experiments)
-    others = [e for e in experiments if not e["validate"] and e not in shown]
-    held_out = [each for each in experiments if each["validate"]]
-    return {
-        "answer": answer(shown, experiments),
-        "main": results_table(shown, experiments, named=False),
-        "others": OTHERS + results_table(others, experiments) if others else "",
-        "held_out": results_table(held_out, experiments),
-        "published": published_table(),
-        "machines": machine_table(experiments),
-        "history": former_table(former),
-    }

@@ -275,6 +275,26 @@ def test_latency_stands_where_it_was_measured(report):
         assert image.width > width
 
 
+def test_budgets_of_time_have_a_table_of_their_own(report):
+    pruning = {"start": 100, "metric": "latency", "profile": "resnet20-int8.json"}
+    by_time = {"experiment": "fast", "pruning": {"target": 0.8, **pruning}}
+    rows = [dense(), pruned(0.5), pruned(0.6, **by_time)]
+    rows += [pruned(0.6, **{**by_time, "experiment": "short", "epochs": 100})]
+    report.time(big=1.0, own50=0.6, fast=0.8)
+    text = report.write(rows)
+    assert [line["MACs"] for line in lines(text["main"])] == ["100.0%", "50.0%"]
+    (fast,) = lines(text["by_time"])
+    words = "DPRP, its own teacher, by a budget of 80% of the int8 latency"
+    assert (fast["trained as"], fast["int8 latency"]) == (words, "80%")
+    assert [line["experiment"] for line in lines(text["others"])] == ["`short`"]
+    assert "80%" not in text["answer"]
+    with Image.open(report.figure) as image:
+        drawn = image.tobytes()
+    report.write(rows[:2])
+    with Image.open(report.figure) as image:
+        assert image.tobytes() != drawn
+
+
 def test_the_former_package_has_a_column_a_size(report):
     own = {"penalties": "no penalties", "teacher": "none"}
     rows = [dense(0.92), pruned(0.48, 0.915, **own), pruned(0.3, 0.91, **own)]
