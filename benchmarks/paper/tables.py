@@ -49,7 +49,13 @@ def described(each):
     words.append(RANK_LOSSES.get(each["rank_loss"], each["rank_loss"]))
     words.append("orthonormal factors" if each["orthonormal"] else None)
     words.append("cut where weights are averaged" if each["averaged"] else None)
-    words.append("factors from the first step on" if each["factors"] else None)
+    options = each["factorize"] or {}
+    first = each["factors"] or options.get("rank")
+    words.append("factors from the first step on" if first else None)
+    words.append(f"mode {options['mode']}" if "mode" in options else None)
+    for term in ("structure", "compression"):
+        for name, weight in options.get(term, {}).items():
+            words.append(name if weight is None else f"{name} of weight {weight}")
     if each["restart"] not in (None, 1):
         anew = (
             f"starts anew at {each['restart']:.0%}" if each["restart"] else "falls once"

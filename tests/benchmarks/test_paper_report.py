@@ -230,6 +230,7 @@ def test_trials_say_what_is_otherwise_and_names_do_not_matter(report):
         "rate": {"restart": 0.33},
         "bare": {"pruning": {}},
         "factors": {"orthonormal": True},
+        "terms": {"factorize": {"mode": "channel", "compression": {"Hoyer": 0.1}}},
     }
     rows = [dense(), pruned(0.3, experiment="narrow-dense")]
     rows += [pruned(0.3, experiment=name, **each) for name, each in otherwise.items()]
@@ -243,6 +244,7 @@ def test_trials_say_what_is_otherwise_and_names_do_not_matter(report):
     assert words["rate"].endswith("learning rate starts anew at 33%")
     assert words["bare"].endswith("no target")
     assert words["factors"].endswith("orthonormal factors")
+    assert words["terms"].endswith("mode channel, Hoyer of weight 0.1")
     assert found["trial-narrow-dense"]["trained as"] == "DPRP, its own teacher"
 
 
