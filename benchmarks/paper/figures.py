@@ -80,16 +80,16 @@ def draw(panels):
         axes.set_xlim(left=0)
         axes.set_xlabel(content["x"])
     every[0].set_ylabel(panels[0]["y"])
-    handles = {}
+    lines: dict = {}
     for axes in every:
         found, names = axes.get_legend_handles_labels()
-        handles |= dict(zip(names, found, strict=True))
+        lines |= dict(zip(names, found, strict=True))
     figure.legend(
-        handles.values(),
-        handles,
+        list(lines.values()),
+        list(lines),
         fontsize="small",
         loc="outside lower center",
-        ncols=min(len(handles), 3),
+        ncols=min(len(lines), 3),
     )
     figure.suptitle(panels[0]["title"])
     return figure
