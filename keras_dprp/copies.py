@@ -61,15 +61,27 @@ def copy_all_but_kernel(source, target):
 
 def shared_arguments(stock_class):
     """Names of the arguments that a stock layer and its factorised twin share."""
-    left_out = {"self", "lora_rank", "lora_alpha", "quantization_config", "kwargs"}
+    left_out = {
+        "self",
+        "lora_rank",
+        "lora_alpha",
+        "gptq_unpacked_column_size",
+        "quantization_config",
+        "kwargs",
+    }
     names = inspect.signature(stock_class.__init__).parameters
     return tuple(name for name in names if name not in left_out)
 
 
+def attribute_of(argument):
+    """The attribute in which a layer has what an argument of it was."""
+    return {"output_shape": "partial_output_shape"}.get(argument, argument)
+
+
 def twin_config(layer, names):
     """The arguments that a layer shares with its twin, as live objects."""
-    config = {name: getattr(layer, name) for name in names}
-    activation = config["activation"]
+    config = {name: getattr(layer, attribute_of(name)) for name in names}
+    activation = config.get("activation")
     if isinstance(activation, keras.Layer):
         config["activation"] = copy_layer(activation)
     return {
@@ -78,6 +90,19 @@ def twin_config(layer, names):
         "trainable": layer.trainable,
         "dtype": layer.dtype_policy,
     }
+
+
+def free_name(name, taken):
+    """A name for a layer that no other one has; from now on it is taken.
+
+    Args:
+        name: What it would be called.
+        taken: Set of the names of all other layers.
+    """
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _sublayers(source, target):

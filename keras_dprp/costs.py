@@ -1,54 +1,57 @@
-"""What a network costs at given ranks: parameters, multiply-accumulates, and time."""
+"""What a network costs at given ranks: parameters, MACs, bytes of a file, and time."""
 
 import collections
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
+from keras_dprp.file_sizes import BYTES
 from keras_dprp.graph import flatten_layers, is_graph, layer_calls
-from keras_dprp.kernels import WITH_KERNEL
 from keras_dprp.layers import SVDLayer
+from keras_dprp.stock_operations import stock_operations
 
-METRICS = ("macs", "parameters")
 LATENCY = "latency"
-_TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-)
+METRICS = ("macs", "parameters", BYTES, LATENCY)
 
 
 @dataclass
 class LayerCost:
     """Cost of one factorised layer as a function of its rank.
 
-    MACs and time are summed over every call of the layer; parameters count once. A
-    layer whose pair would need as many MACs as the dense one counts as dense, as `fold`
-    builds it.
+    MACs and time are summed over every call of the layer; parameters and bytes count
+    once. A layer whose pair would need as many MACs as the dense one counts as dense,
+    as `fold` builds it.
 
     Attributes:
         layer: The layer.
-        profile: A `Profile`, or None.
+        profile: A `Profile` or a `Processor`, or None.
+        files: A `FileSize`, or None.
         input_shapes: A list of the shape at every call.
     """
 
     layer: SVDLayer
     profile: Any = None
+    files: Any = None
     input_shapes: list = field(default_factory=list)
 
     def at(self, metric, rank):
         """Cost at `rank` (None: dense) of the form that `fold` chooses."""
-        if rank is not None and not pair_is_cheaper(self.layer, rank):
-            rank = None
+        if metric == BYTES:
+            return self.files.factorised(self.layer, self.operations(rank))
         shapes = self.input_shapes[:1] if metric == "parameters" else self.input_shapes
         return sum(
             self._of(metric, operation)
             for shape in shapes
-            for operation in self.layer.matrix.operations(shape, rank)
+            for operation in self.operations(rank, shape)
         )
+
+    def operations(self, rank, input_shape=None):
+        """Those of a call, by default the first: one if dense, two of a pair."""
+        if rank is not None and not pair_is_cheaper(self.layer, rank):
+            rank = None
+        return self.layer.matrix.operations(input_shape or self.input_shapes[0], rank)
 
     def _of(self, metric, operation):
         if metric == LATENCY:
@@ -71,44 +74,53 @@ class NetworkCost:
     included. MACs are those of convolutions and dense layers, of all that are called
     by the model or a model in it. Inside other layers, and in a subclassed model, only
     factorised layers are known, each counted once at the input it was built with. Time
-    is known with a profile: all that is not factorised takes what is left of the dense
-    network's.
+    is known with a profile, or by the name of a processor, of all of these layers.
+    Bytes are an estimate of a trained network's .tflite file.
 
     Args:
         model: A built model.
-        profile: A `Profile`, or None.
+        profile: A `Profile` or a `Processor`, or None.
+        files: A `FileSize`, or None.
 
     Attributes:
         layers: Dict from a factorised layer to its `LayerCost`.
         other_macs: Counter of the MACs of all calls of another layer.
         other: Dict from every metric that is known to the cost of all that is not
             factorised.
+        files: The `FileSize`.
+        latency_source: Where times come from, as text; None without any.
     """
 
-    def __init__(self, model, profile=None):
+    def __init__(self, model, profile=None, files=None):
         every_layer = flatten_layers(model)
         self.layers = {
-            layer: LayerCost(layer, profile)
+            layer: LayerCost(layer, profile, files)
             for layer in every_layer
             if isinstance(layer, SVDLayer) and layer.built
         }
         self.other_macs: collections.Counter = collections.Counter()
+        others = []
         for call in layer_calls(model) if is_graph(model) else ():
             if call.layer in self.layers:
                 self.layers[call.layer].input_shapes.append(call.input_shape)
-            elif macs := _stock_macs(call):
-                self.other_macs[call.layer] += macs
+                continue
+            operations = stock_operations(call)
+            others.append((call, operations))
+            if operations:
+                self.other_macs[call.layer] += sum(each.macs for each in operations)
         for cost in self.layers.values():
             cost.input_shapes = cost.input_shapes or [cost.layer.built_input_shape]
-        # A layer in several places counts once.
-        lasting = {id(v): v for each in every_layer for v in lasting_variables(each)}
-        self.other = {
-            "parameters": sum(math.prod(v.shape) for v in lasting.values()),
-            "macs": sum(self.other_macs.values()),
-        }
+        lasting = _lasting_by_layer(every_layer)
+        sizes = [math.prod(v.shape) for own in lasting.values() for v in own]
+        self.other = {"parameters": sum(sizes), "macs": sum(self.other_macs.values())}
+        self.files = files
+        if files is not None:
+            stock = {x: own for x, own in lasting.items() if x not in self.layers}
+            self.other[BYTES] = files.rest(stock, [call for call, _ in others])
         if profile is not None:
             dense = sum(cost.dense(LATENCY) for cost in self.layers.values())
-            self.other[LATENCY] = max(profile.dense - dense, 0.0)
+            self.other[LATENCY] = profile.rest(dense, others)
+        self.latency_source = None if profile is None else profile.source
 
     def dense(self, metric):
         """Cost of the network with every kernel dense."""
@@ -116,10 +128,13 @@ class NetworkCost:
 
     def at(self, metric, ranks):
         """Cost at other ranks than now, given as a dict from layer to rank."""
-        return self.other[metric] + sum(
-            cost.at(metric, ranks.get(layer, rank_now(layer)))
-            for layer, cost in self.layers.items()
-        )
+        ranks = {layer: rank_now(layer) for layer in self.layers} | ranks
+        costs = (cost.at(metric, ranks[layer]) for layer, cost in self.layers.items())
+        total = self.other[metric] + sum(costs)
+        if metric != BYTES:
+            return total
+        operations = {x: cost.operations(ranks[x]) for x, cost in self.layers.items()}
+        return total - self.files.shared(operations)
 
     def now(self, metric):
         """Cost at the ranks the layers have now."""
@@ -138,12 +153,14 @@ def amount_text(metric, amount):
     return f"{amount:,.0f} {'MACs' if metric == 'macs' else metric}"
 
 
-def shares_text(kept):
+def shares_text(kept, latency_source=None):
     """Shares as `kept_shares` gives them, as text."""
     text = f"{kept['parameters_kept']:.1%} of the parameters and "
     text += f"{kept['macs_kept']:.1%} of the MACs kept"
     if "latency_kept" in kept:
-        text += f", {kept['latency_kept']:.1%} of the latency by the profile"
+        text += f", {kept['latency_kept']:.1%} of the latency {latency_source}"
+    if "bytes_kept" in kept:
+        text += f", {kept['bytes_kept']:.1%} of the bytes of the file"
     return text
 
 
@@ -168,25 +185,12 @@ def lasting_variables(layer):
     return [v for v in own if keras.backend.is_float_dtype(v.dtype)]
 
 
-def _stock_macs(call):
-    """MACs of one call of a stock convolution or dense layer; 0 for other layers."""
-    layer, inputs, outputs = call.layer, call.input_shape, call.output_shape
-    if not isinstance(layer, WITH_KERNEL):
-        return 0
-    if isinstance(layer, keras.layers.Dense):
-        return math.prod(outputs[1:]) * inputs[-1]
-    if isinstance(layer, keras.layers.EinsumDense):
-        _, kernel, result = re.split(",|->", layer.equation)
-        sizes = zip(kernel, layer.kernel.shape, strict=True)
-        summed = [size for axis, size in sizes if axis not in result]
-        return math.prod([*outputs[1:], *summed])
-    kernels = (
-        [layer.depthwise_kernel, layer.pointwise_kernel]
-        if hasattr(layer, "pointwise_kernel")
-        else [layer.kernel]
-    )
-    # Each number in a kernel is used once at every position.
-    shape = inputs if isinstance(layer, _TRANSPOSED) else outputs
-    channels = shape[1 if layer.data_format == "channels_first" else -1]
-    positions = math.prod(shape[1:]) // channels
-    return positions * sum(math.prod(kernel.shape) for kernel in kernels)
+def _lasting_by_layer(layers):
+    """What `fold` keeps by layer; a layer, or a variable, in several places is once."""
+    seen: set[int] = set()
+    found: dict[keras.Layer, list] = {}
+    for layer in layers:
+        own = [v for v in lasting_variables(layer) if id(v) not in seen]
+        seen.update(map(id, own))
+        found[layer] = [*found.get(layer, []), *own]
+    return found

@@ -1,53 +1,13 @@
 """One event: exact SVD of every kernel, ranks by a rule, layers of these ranks."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from keras_dprp.costs import LATENCY, NetworkCost, amount_text
 from keras_dprp.graph import check_is_model, flatten_layers
 from keras_dprp.layers import SVDLayer
 from keras_dprp.live import changes, models, optimizers
+from keras_dprp.plans import make_plan
 from keras_dprp.rules import make_rule
 from keras_dprp.size import Size
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What an event gives a network.
-
-    Attributes:
-        ranks: Dict from layer path to rank; None for a layer that stays dense.
-        parameters, macs: Ints: what the network costs then.
-        parameters_kept, macs_kept: Floats: shares of the dense network's.
-        latency, latency_kept: Floats: milliseconds that a profile promises, and their
-            share; None without one.
-    """
-
-    ranks: dict
-    parameters: int
-    macs: int
-    parameters_kept: float
-    macs_kept: float
-    latency: float | None = None
-    latency_kept: float | None = None
-
-    def __str__(self):
-        width = max((len(path) for path in self.ranks), default=0)
-        lines = [
-            f"{path:<{width}}  {'dense' if rank is None else rank}"
-            for path, rank in self.ranks.items()
-        ]
-        lines.append(
-            f"{self.parameters_kept:.1%} of the parameters ({self.parameters:,}) and "
-            f"{self.macs_kept:.1%} of the MACs ({self.macs:,}) are kept"
-        )
-        if self.latency is not None:
-            text = amount_text(LATENCY, self.latency)
-            lines.append(
-                f"{self.latency_kept:.1%} of the latency ({text}) by the profile"
-            )
-        return "\n".join(lines)
 
 
 def plan(
@@ -56,19 +16,22 @@ def plan(
     budget=None,
     metric="macs",
     profile=None,
+    quantization=None,
     threshold=None,
     multiple_of=1,
     min_rank=1,
 ):
-    """What ranks, parameters and MACs an event would give today; changes nothing.
+    """What an event would give each layer and the network today; changes nothing.
 
     Args:
         model: A built model as `factorize` gives it. One of `target`, `budget` and
             `threshold` says how small it is to be.
         target: None, or the share of `metric` to keep, in (0, 1].
         budget: None, or the same as an amount.
-        metric: "macs", "parameters" or "latency".
-        profile: None, or the path of a measured profile. "latency" needs one.
+        metric: "macs", "parameters", "bytes" or "latency".
+        profile: None, or for "latency" the name of a processor or the path of a
+            measured profile, as for `RankPruningCallback`.
+        quantization: None (float32), "float16", "dynamic" or "int8": of the file.
         threshold: None, or the largest share of s² to cut off a layer.
         multiple_of: Int. Ranks are multiples of it.
         min_rank: Int. No rank falls below it.
@@ -82,9 +45,10 @@ def plan(
     Example:
     >>> print(keras_dprp.plan(keras_dprp.factorize(model), target=0.3))
     """
-    return _find(
-        model, target, budget, metric, profile, threshold, multiple_of, min_rank
-    )[0]
+    size = Size(
+        target, budget, metric, profile, quantization, threshold, multiple_of, min_rank
+    )
+    return _find(model, size)[0]
 
 
 def prune(  # noqa: D417
@@ -93,6 +57,7 @@ def prune(  # noqa: D417
     budget=None,
     metric="macs",
     profile=None,
+    quantization=None,
     threshold=None,
     multiple_of=1,
     min_rank=1,
@@ -103,8 +68,8 @@ def prune(  # noqa: D417
     `tf.function` or `jax.jit` before must be made anew: they hold the old variables.
 
     Args:
-        model, target, budget, metric, profile, threshold, multiple_of, min_rank: As
-            for `plan`.
+        model, target, budget, metric, profile, quantization: As for `plan`.
+        threshold, multiple_of, min_rank: As for `plan`.
 
     Returns:
         The `Plan` that was carried out.
@@ -119,9 +84,10 @@ def prune(  # noqa: D417
     >>> keras_dprp.prune(model, target=0.3).macs_kept
     0.2996
     """
-    found, event = _find(
-        model, target, budget, metric, profile, threshold, multiple_of, min_rank
+    size = Size(
+        target, budget, metric, profile, quantization, threshold, multiple_of, min_rank
     )
+    found, event = _find(model, size)
     models.adopt(model)
     optimizers.check_slots(model)
     event.carry_out()
@@ -188,18 +154,15 @@ def _decompose(layer):
         ) from error
 
 
-def _find(model, *size_arguments):
+def _find(model, size):
     """The `Plan` for a model, and the `Event` that carries it out."""
     check_is_model(model)
-    size = Size(*size_arguments)
     if not size.given:
         raise ValueError(
             "One of `target`, `budget` and `threshold` must say how small the network "
             "is to be. Received: none of them"
         )
     layers = layers_to_prune(model, "Pruning")
-    cost = NetworkCost(model, size.read_profile())
+    cost = size.cost_of(model, with_bytes=True)
     event = Event(make_rule(size, cost, layers))
-    paths = {layer.path: rank for layer, rank in event.ranks.items()}
-    costs = {metric: cost.at(metric, event.ranks) for metric in cost.other}
-    return Plan(paths, **costs, **cost.kept_shares(event.ranks)), event
+    return make_plan(cost, event.ranks, size.metric), event

@@ -2,15 +2,16 @@
 
 import re
 
-import keras
 import numpy as np
 from keras import ops
 
-from keras_dprp import penalties, teachers
+from keras_dprp import attention, penalties, teachers
 from keras_dprp.augmentation import augmentation_of
-from keras_dprp.copies import copy_all_but_kernel, twin_config
+from keras_dprp.copies import copy_all_but_kernel, free_name, twin_config
 from keras_dprp.graph import flatten_layers, graph_layers
 from keras_dprp.kernels import (
+    ATTENTION,
+    RECURRENT,
     TWINS,
     WITH_KERNEL,
     cheaper_matrices,
@@ -22,10 +23,11 @@ from keras_dprp.layers.initial_state import check_rank
 from keras_dprp.layers.kernel_matrix import cheapest, check_mode
 from keras_dprp.live import models
 from keras_dprp.rebuild import check_can_rebuild, rebuild
+from keras_dprp.separable import HALVES, split
 
 _INSTEAD = (
-    "Write it with the functional API, or use keras_dprp.SVDConv2D and "
-    "keras_dprp.SVDDense in its constructor. "
+    "Write it with the functional API, or use keras_dprp.SVDConv2D, "
+    "keras_dprp.SVDDense and their like in its constructor. "
 )
 
 
@@ -43,7 +45,8 @@ def factorize(
     The returned model has the weights and outputs of the given one, which is left as
     it was. Without a `rank` its layers stay dense, and learn as the stock ones, until
     a `RankPruningCallback`, or `prune`, factorises them. Layers that cannot be
-    factorised stay as they are; `summary` lists them with the reason.
+    factorised stay as they are; `summary` lists them with the reason. A separable
+    convolution becomes its two halves, attention its projections and what is between.
 
     Args:
         model: A built functional or Sequential `keras.Model`; nested models, shared
@@ -53,8 +56,9 @@ def factorize(
             layer to a bool.
         rank: None (dense), an int (at most the full rank of each layer is taken), or
             a float in (0, 1], a share of each layer's full rank.
-        mode: "spatial" (k x 1, then 1 x k), "channel" (k x k, then 1 x 1), or "auto"
-            (for each layer the one that holds 90 % of s² at fewer MACs).
+        mode: How 2D convolutions are cut in two: "spatial" (k x 1, then 1 x k),
+            "channel" (k x k, then 1 x 1), or "auto" (for each layer the one that holds
+            90 % of s² at fewer MACs). For transposed ones the order is the other way.
         structure: None, a name ("orthogonality", "ordering"), a penalty object, or a
             list of them.
         compression: None, a name ("hoyer", "l1", "l2", "funnel"), a penalty object,
@@ -90,14 +94,33 @@ def factorize(
     augmentation = augmentation_of(model) if teacher else []
     observer = teachers.observer(teacher, model, augmentation) if teacher else None
 
-    def replace(layer):
-        return [_twin(layer, rank, mode, arguments)] if layer in replaced else None
+    taken = {layer.name for layer in flatten_layers(model)}
+    stock_layers = {}
 
-    copy, places = rebuild(model, replace, observer=observer, observed=augmentation)
-    for layer in replaced:
-        [twin] = places[layer]
-        twin.kernel_initializer = layer.kernel_initializer
-        copy_all_but_kernel(layer, twin)
+    def twin_of(stock):
+        twin = _twin(stock, rank, mode, arguments)
+        stock_layers[twin] = stock
+        return twin
+
+    def replace(layer):
+        if layer not in replaced:
+            return None
+        if type(layer) in ATTENTION:
+            opened = attention.Attention(layer, taken)
+            for name, part in opened.parts.items():
+                if reason_left(part, mode) is None:
+                    opened.parts[name] = twin_of(part)
+            return [opened]
+        if type(layer) in HALVES:
+            name = free_name(f"{layer.name}_depthwise", taken)
+            depthwise, pointwise = split(layer, name)
+            return [depthwise, twin_of(pointwise)]
+        return [twin_of(layer)]
+
+    copy, _ = rebuild(model, replace, observer=observer, observed=augmentation)
+    for twin, stock in stock_layers.items():
+        twin.kernel_initializer = stock.kernel_initializer
+        copy_all_but_kernel(stock, twin)
     models.adopt(copy)
     return copy
 
@@ -107,15 +130,16 @@ def _layers_to_replace(model, filters, mode):
     spared = set() if filters is not None else set(output_layers(model))
     layers, reasons = [], []
     in_graph = set(graph_layers(model))
+    plain = attention.plain_attention(model)
     for layer in flatten_layers(model):
-        if not isinstance(layer, WITH_KERNEL):
+        if not isinstance(layer, (*WITH_KERNEL, *RECURRENT, *ATTENTION)):
             continue
         if layer not in in_graph:
             reason = "it is inside another layer, or not used"
         elif layer in spared:
             reason = "it gives the outputs; choose it by `filters`"
         else:
-            reason = reason_left(layer, mode)
+            reason = attention.reason_left(layer, mode, plain)
             if reason is None and chosen(layer):
                 layers.append(layer)
         reasons.append(f"{layer.name}: {reason or 'not chosen by `filters`'}")
@@ -133,11 +157,11 @@ def _twin(layer, rank, mode, arguments):
     kernel = np.array(ops.convert_to_numpy(layer.kernel))
     shape = input_shape_of(layer)
     matrix = cheapest(cheaper_matrices(layer, mode), shape, kernel.astype("float32"))
-    if isinstance(layer, keras.layers.Conv2D):
+    twin_class = TWINS[type(layer)]
+    if twin_class.modes:
         arguments = {**arguments, "mode": matrix.mode}
     if isinstance(rank, int):
         rank = min(rank, matrix.full_rank)
-    twin_class = TWINS[type(layer)]
     config = twin_config(layer, twin_class.stock_arguments)
     twin = twin_class(**config, **arguments, rank=rank)
     twin.kernel_initializer = lambda shape, dtype: ops.convert_to_tensor(kernel, dtype)

@@ -3,10 +3,15 @@
 import numpy as np
 from keras import ops
 
-from keras_dprp.copies import copy_all_but_kernel, copy_variable, twin_config
+from keras_dprp.copies import (
+    copy_all_but_kernel,
+    copy_variable,
+    free_name,
+    twin_config,
+)
 from keras_dprp.costs import pair_is_cheaper
 from keras_dprp.graph import flatten_layers, graph_layers
-from keras_dprp.layers import SVDConv2D, SVDLayer
+from keras_dprp.layers import SVDLayer
 from keras_dprp.layers.distillation import Distillation
 from keras_dprp.rebuild import check_can_rebuild, rebuild
 
@@ -58,11 +63,7 @@ def _stock_layers(layer, taken):
         return None
     if layer.is_dense or not pair_is_cheaper(layer, layer.rank):
         return [layer.stock_layer()]
-    first_name = f"{layer.name}_first"
-    while first_name in taken:
-        first_name += "_"
-    taken.add(first_name)
-    return _pair(layer, first_name)
+    return _pair(layer, free_name(f"{layer.name}_first", taken))
 
 
 def _pair(layer, first_name):
@@ -71,17 +72,11 @@ def _pair(layer, first_name):
     # Neither is meant for one half of the product.
     del last["kernel_regularizer"], last["kernel_initializer"]
     first = {key: last[key] for key in ("dtype", "trainable")}
-    first |= {"name": first_name, "use_bias": False}
-    if isinstance(layer, SVDConv2D):
-        sizes = layer.matrix.kernel_sizes()
-        for half, size, steps in zip(
-            (first, last), sizes, layer.matrix.pair_arguments(), strict=True
-        ):
-            half |= {"kernel_size": size, **steps}
-        first |= {"filters": layer.groups * layer.rank, "groups": layer.groups}
-    else:
-        first["units"] = layer.rank
-    return [layer.stock_class(**first), layer.stock_class(**last)]
+    of_first, of_last = layer.matrix.pair_arguments(layer.rank)
+    return [
+        layer.stock_class(**first, name=first_name, **of_first),
+        layer.stock_class(**last | of_last),
+    ]
 
 
 def set_stock_weights(layer, stock):

@@ -15,11 +15,16 @@ _BEHAVIOUR = ("call", "train_step", "test_step", "predict_step", "compute_loss")
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a layer: shapes are tuples, a list of them for several inputs."""
+    """One call of a layer: shapes are tuples, a list of them for several inputs.
+
+    Its sources are the layers whose outputs are its inputs, as far as they are layers
+    of the same model.
+    """
 
     layer: keras.Layer
     input_shape: tuple
     output_shape: tuple
+    sources: tuple = ()
 
 
 class StandIn(keras.Operation):
@@ -154,6 +159,7 @@ def layer_calls(model):
 
 def _calls(model, tensors, open_size):
     calls: list[Call] = []
+    makers: dict[keras.KerasTensor, keras.Layer] = {}
 
     def visit(stand_in, *args, **kwargs):
         layer = stand_in.operation
@@ -162,7 +168,10 @@ def _calls(model, tensors, open_size):
             inner = tensors_in(first_argument(args, kwargs))
             calls.extend(_calls(layer, inner, open_size))
         elif isinstance(layer, keras.Layer):
-            calls.append(Call(layer, _shape([args, kwargs]), _shape(outputs)))
+            taken = [makers[x] for x in tensors_in([args, kwargs]) if x in makers]
+            shapes = _shape([args, kwargs]), _shape(outputs)
+            calls.append(Call(layer, *shapes, tuple(taken)))
+            makers.update(dict.fromkeys(tensors_in(outputs), layer))
         return outputs
 
     names = [tensor.name for tensor in model.inputs]

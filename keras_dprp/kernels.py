@@ -5,13 +5,29 @@ import numpy as np
 from keras import ops
 
 from keras_dprp.graph import graph_layers, is_graph, tensors_in, walk
-from keras_dprp.layers import SVDConv2D, SVDDense, SVDLayer
-from keras_dprp.layers.conv2d_matrix import Conv2DMatrix
-from keras_dprp.layers.kernel_matrix import MODES, KernelMatrix
+from keras_dprp.layers import (
+    SVDConv1D,
+    SVDConv1DTranspose,
+    SVDConv2D,
+    SVDConv2DTranspose,
+    SVDConv3D,
+    SVDDense,
+    SVDEinsumDense,
+    SVDLayer,
+)
+from keras_dprp.separable import HALVES, split
 
 TWINS: dict[type, type[SVDLayer]] = {
-    keras.layers.Conv2D: SVDConv2D,
-    keras.layers.Dense: SVDDense,
+    twin.stock_class: twin
+    for twin in (
+        SVDConv1D,
+        SVDConv1DTranspose,
+        SVDConv2D,
+        SVDConv2DTranspose,
+        SVDConv3D,
+        SVDDense,
+        SVDEinsumDense,
+    )
 }
 WITH_KERNEL = (
     SVDLayer,
@@ -28,14 +44,22 @@ WITH_KERNEL = (
     keras.layers.Dense,
     keras.layers.EinsumDense,
 )
+# Their kernels are in a cell.
+RECURRENT = (keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU)
+# Their kernels are in projections.
+ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
 
 
 def reason_left(layer, mode="spatial"):
     """Why `factorize` cannot replace a built layer; None if it can."""
     if isinstance(layer, SVDLayer):
         return "it is factorised already"
+    if type(layer) in HALVES:
+        return reason_left(split(layer)[1], mode)
     if type(layer) not in TWINS:
         return f"a {type(layer).__name__} has no factorised form"
+    if reason := TWINS[type(layer)].reason_left(layer):
+        return reason
     if layer.kernel_constraint is not None:
         return "a kernel constraint cannot act on a product"
     if getattr(layer, "lora_enabled", False) or getattr(
@@ -55,11 +79,7 @@ def cheaper_matrices(layer, mode):
     The layer is a built stock one that has a factorised twin.
     """
     shape = input_shape_of(layer)
-    if isinstance(layer, keras.layers.Conv2D):
-        modes = MODES if mode == "auto" else (mode,)
-        matrices = [Conv2DMatrix.of(layer, shape, each) for each in modes]
-    else:
-        matrices = [KernelMatrix(tuple(layer.kernel.shape))]
+    matrices = TWINS[type(layer)].matrices(layer, shape, mode)
     return [each for each in matrices if each.pair_share(shape, 1) < 1]
 
 
@@ -81,7 +101,7 @@ def output_layers(model):
     def visit(stand_in, *args, **kwargs):
         operation = stand_in.operation
         outputs = stand_in(*args, **kwargs)
-        if isinstance(operation, WITH_KERNEL):
+        if isinstance(operation, (*WITH_KERNEL, *RECURRENT, *ATTENTION)):
             layers = {operation}
         elif is_graph(operation):
             layers = set(output_layers(operation))

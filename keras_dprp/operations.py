@@ -37,6 +37,12 @@ class Operation:
         return math.prod(self.kernel) * self.channels // self.groups * self.filters
 
     @property
+    def is_transposed(self):
+        """Whether it is a transposed convolution: only those make an image larger."""
+        return any(o > i for i, o in zip(self.inputs, self.outputs, strict=True))
+
+    @property
     def macs(self):
         """Multiply-accumulates: each number is used once at every position."""
-        return math.prod(self.outputs) * self.parameters
+        positions = self.inputs if self.is_transposed else self.outputs
+        return math.prod(positions) * self.parameters

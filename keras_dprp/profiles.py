@@ -1,18 +1,22 @@
 """Profiles: how long a device takes for the operations of a network.
 
 `python -m tflite_export --profile` measures one: a JSON file with the milliseconds of
-each operation that a network can have, dense or at some ranks.
+each operation that a network can have, dense or at some ranks. The name of a processor
+stands for times that nobody measured (`processors.py`).
 """
 
 import dataclasses
+import importlib.metadata
 import json
 import sys
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from keras_dprp.arguments import number, whole_number
 from keras_dprp.operations import Operation
+from keras_dprp.processors import NAMES, Processor
 
 FORMAT = 1
 _HINT = "make one by `python -m tflite_export --profile model.keras -o profile.json`"
@@ -37,6 +41,13 @@ class Profile:
     quantization: str | None
     _times: dict = field(repr=False)
 
+    @property
+    def source(self):
+        """Where the times come from, as text."""
+        name, threads = (self.device.get(key, "?") for key in ("name", "threads"))
+        plural = "" if threads == 1 else "s"
+        return f"by the profile of {name}, {threads} thread{plural}"
+
     def milliseconds(self, operation):
         """Of an operation: those of the fastest one measured that is as large.
 
@@ -58,22 +69,49 @@ class Profile:
             )
         return min(times)
 
+    def rest(self, factorised, calls):  # noqa: D417
+        """Milliseconds of all that is not factorised: what is left of the network's.
 
-def read(path):
-    """The `Profile` in a file.
+        Args:
+            factorised: Float: milliseconds of what is, dense.
+        """
+        return max(self.dense - factorised, 0.0)
+
+
+def read(profile, quantization=None):
+    """The times that a name or a path stands for.
 
     Args:
-        path: Of a JSON file.
+        profile: The name of a processor, or the path of a JSON file.
+        quantization: None, or the kind of file that the times are to be of. By a
+            processor's name None is float32; a profile in a file is of one kind itself.
+
+    Returns:
+        A `Processor` or a `Profile`.
 
     Raises:
-        ValueError: If there is none, if it is damaged or of another version, or if
-            nothing was timed yet.
+        ValueError: If the name is not known and there is no such file, if the file is
+            damaged, of another version or another kind, or if nothing was timed yet.
     """
+    if profile in NAMES:
+        return Processor(profile, quantization)
+    found = _read_file(profile)
+    if quantization not in (None, found.quantization):
+        raise ValueError(
+            f"The `quantization` must be that of the profile '{profile}', "
+            f"{found.quantization!r}, or None. Received: quantization={quantization!r}"
+        )
+    _warn_of_another_version(found)
+    return found
+
+
+def _read_file(path):
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(
-            f"There must be a file of a `profile`: {_HINT}. Received: '{path}'"
+            f"A `profile` must be the name of a processor, one of {NAMES}, or the path "
+            f"of a file: {_HINT}. Received: '{path}', which is neither"
         ) from None
     except (OSError, ValueError) as error:
         raise ValueError(
@@ -110,13 +148,27 @@ def _profile(path, content):
         whole_number(operation.filters, "filters", 1)
         entry = operation.channels, operation.filters, _milliseconds(path, each)
         times.setdefault(_kind(operation), []).append(entry)
-    return Profile(
-        str(path),
-        _milliseconds(path, network, least=_SHORTEST),
-        content["device"],
-        content["quantization"],
-        times,
-    )
+    device, quantization = content["device"], content["quantization"]
+    if not isinstance(device, dict) or quantization not in (None, "int8"):
+        raise TypeError(f"of {device!r} and {quantization!r}")
+    dense = _milliseconds(path, network, least=_SHORTEST)
+    return Profile(str(path), dense, device, quantization, times)
+
+
+def _warn_of_another_version(profile):
+    """Warn if LiteRT is installed here, and the device had another version of it."""
+    measured = profile.device.get("ai_edge_litert")
+    try:
+        installed = importlib.metadata.version("ai-edge-litert")
+    except importlib.metadata.PackageNotFoundError:
+        return
+    if measured not in (None, installed):
+        warnings.warn(
+            f"The times of a `profile` hold for one version of LiteRT. Received: "
+            f"'{profile.path}' of version {measured}, where {installed} is installed. "
+            "Profile the device anew once it has that version, too.",
+            stacklevel=2,
+        )
 
 
 def _milliseconds(path, entry, least=0.0):

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_dprp import teachers
 from keras_dprp.arguments import whole_number
-from keras_dprp.costs import NetworkCost, amount_text, shares_text
+from keras_dprp.costs import LATENCY, amount_text, shares_text
 from keras_dprp.events import Event, layers_to_prune
 from keras_dprp.live import models, optimizers
 from keras_dprp.rules import make_rule
@@ -30,21 +30,27 @@ class RankPruningCallback(keras.callbacks.Callback):
     loss has come back.
 
     Every epoch `logs` gets `macs_kept` and `parameters_kept`, shares of the dense
-    network, with a profile `latency_kept`, and what penalties added to the loss.
+    network, with these metrics `bytes_kept` or `latency_kept`, and what penalties added
+    to the loss.
 
     Args:
         target: None, or a float in (0, 1]: the share of the network's `metric` to keep.
-        budget: None, or the same as an amount: MACs, parameters, or milliseconds.
-        metric: "macs", "parameters" or "latency": what `target` and `budget` are about.
-        profile: None, or for "latency" the path of a file that `python -m
-            tflite_export --profile` measured on the device.
+        budget: None, or the same as an amount; of latency, in milliseconds.
+        metric: "macs", "parameters", "bytes" (of the file that `tflite_export.export`
+            writes) or "latency": what `target` and `budget` are about.
+        profile: None, or for "latency" the name of a processor, such as "cortex-a72",
+            or the path of a file that `python -m tflite_export --profile` measured on
+            the device. By name, times are estimated: no board has confirmed those of a
+            Cortex, so use them for a `target`.
+        quantization: None (float32), "float16", "dynamic" or "int8": the kind of file
+            that "bytes", or "latency" by a processor's name, are of.
         threshold: None, or a float in [0, 1): the largest share of s² that an event
             may cut off a layer. For penalties, which make that share small.
         start: Int or None. Epoch of the first event, counted from 0 as `initial_epoch`
             is; 0 for a trained network. Defaults to half of the epochs.
         stop: Int or None. Epoch of the last event.
         events: Int or None. How many.
-        multiple_of: Int. Ranks are multiples of it, as a processor may run in steps.
+        multiple_of: Int. Ranks are multiples of it, as of devices that share a layer.
         min_rank: Int. No rank falls below it.
         verbose: 0 (silent) or 1 (a line for every event).
 
@@ -77,6 +83,7 @@ class RankPruningCallback(keras.callbacks.Callback):
         budget=None,
         metric="macs",
         profile=None,
+        quantization=None,
         threshold=None,
         start=None,
         stop=None,
@@ -86,9 +93,8 @@ class RankPruningCallback(keras.callbacks.Callback):
         verbose=1,
     ):
         super().__init__()
-        self.size = Size(
-            target, budget, metric, profile, threshold, multiple_of, min_rank
-        )
+        amounts = target, budget, metric, profile, quantization, threshold
+        self.size = Size(*amounts, multiple_of, min_rank)
         whole_number(start, "start", 0, optional=True)
         whole_number(stop, "stop", start or 0, optional=True)
         whole_number(events, "events", 1, optional=True)
@@ -107,7 +113,7 @@ class RankPruningCallback(keras.callbacks.Callback):
         self.layers = layers_to_prune(self.model, "RankPruningCallback")
         optimizers.check_slots(self.model)
         self._task_losses: list[float] = []
-        self.cost = NetworkCost(self.model, self.size.read_profile())
+        self.cost = self.size.cost_of(self.model)
         self.rule = make_rule(self.size, self.cost, self.layers, self._task_losses)
         self.schedule = plan_events(
             self.params.get("epochs") or 1,
@@ -218,12 +224,13 @@ class RankPruningCallback(keras.callbacks.Callback):
     def _warn_if_too_late(self, epoch):
         amount, metric = self.size.amount(self.cost), self.size.metric
         now = self.cost.now(metric)
+        source = f", {self.cost.latency_source}" if metric == LATENCY else ""
         if amount is not None and epoch > self.schedule.stop and now > amount:
             warnings.warn(
                 f"This `fit` goes on in epoch {epoch}, after the last event in "
                 f"epoch {self.schedule.stop}: {amount_text(metric, now)} stay, where "
-                f"{amount_text(metric, amount)} are asked for. Pass a later `start` "
-                "and `stop`.",
+                f"{amount_text(metric, amount)} are asked for{source}. Pass a later "
+                "`start` and `stop`.",
                 stacklevel=2,
             )
 
@@ -236,9 +243,10 @@ class RankPruningCallback(keras.callbacks.Callback):
         )
         if self.verbose and len(self.history) > 1:
             before, kept = self.history[-2:]
+            shares = shares_text(kept, self.cost.latency_source)
             print(
                 f"\nEpoch {epoch + 1}: ranks changed from {_range(before)} to "
-                f"{_range(kept)}; {shares_text(kept)}"
+                f"{_range(kept)}; {shares}"
             )
 
 

@@ -4,17 +4,13 @@ A network is a chain of layers: what gets through is the product of what each of
 keeps. So a budget is spent where the sum of -log(share of s² kept) stays smallest.
 The sum of the shares lost would do as well for steep spectra, but of a flat one, as
 kernels have that were trained shortly, it empties some layers and leaves others whole.
-
-A Lagrange multiplier prices cost against that loss; for a given price each layer
-chooses its best rank by itself, and bisection finds the price that meets the budget.
-What bisection leaves of the budget (ranks are whole numbers) is spent on the steps
-that hold most for their cost, until no step fits any more.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from keras_dprp import knapsack
 from keras_dprp.costs import pair_is_cheaper
 from keras_dprp.svd import energies
 
@@ -27,7 +23,7 @@ class Choices:
 
     Attributes:
         ranks: List of ints; None, the last of them, is a dense layer's kernel as it is.
-        costs: Array: parameters, MACs or milliseconds at each rank, ascending too.
+        costs: Array: the amount of the metric at each rank, ascending too.
         kept: Array: the share of s² kept at each rank.
         losses: Array: what `loss_of` makes of it.
     """
@@ -47,7 +43,7 @@ def layer_choices(cost, metric, singular_values, multiple_of=1, min_rank=1):
 
     Args:
         cost: Its `LayerCost`.
-        metric: "parameters", "macs" or "latency".
+        metric: One of `costs.METRICS`.
         singular_values: Array `(rank,)` or `(groups, rank)`, descending, of now.
         multiple_of: Int. Ranks are multiples of it.
         min_rank: Int. The smallest of them.
@@ -85,34 +81,39 @@ def loss_of(kept):
 
 
 def ranks_by_budget(choices, budget):
-    """A rank for each layer whose costs add up to at most `budget`, by layer.
+    """The ranks of least loss whose costs add up to at most `budget`, by layer.
 
     Where even the smallest ranks cost more, the smallest ranks. `choices` has the
     `Choices` of each layer.
     """
-
-    def cost(picked):
-        return sum(choices[key].costs[index] for key, index in picked.items())
-
-    high = _price_of_everything(choices)
-    picked = _pick(choices, lambda picked: cost(picked) <= budget, high, 0.0)
-    _spend(choices, picked, budget - cost(picked))
-    return {key: choices[key].ranks[index] for key, index in picked.items()}
+    return _ranks(choices, knapsack.solve(list(choices.values()), budget))
 
 
 def ranks_at_loss(choices, weights, share):
-    """The cheapest ranks at which layers lose at most a share of s² in the mean.
+    """Ranks at which layers lose at most a share of s² in the mean, by layer.
 
-    `weights` has the weight of each layer in this mean, `choices` its `Choices`.
+    They are those of a budget: at a price of cost. The cheapest ranks that lose this
+    share would be others, of layers that are emptied and layers that stay whole.
+
+    Args:
+        choices: Dict with the `Choices` of each layer.
+        weights: Dict with the weight of each layer in the mean.
+        share: Float.
     """
+    by_layer = [(weights[layer], choice) for layer, choice in choices.items()]
 
-    def lost(picked):
-        parts = (weights[k] * (1 - choices[k].kept[i]) for k, i in picked.items())
-        return sum(parts) / sum(weights.values())
+    def fits(picked):
+        pairs = zip(by_layer, picked, strict=True)
+        lost = sum(weight * (1 - each.kept[i]) for (weight, each), i in pairs)
+        return lost / sum(weights.values()) <= share
 
-    high = _price_of_everything(choices)
-    picked = _pick(choices, lambda picked: lost(picked) <= share, 0.0, high)
-    return {key: choices[key].ranks[index] for key, index in picked.items()}
+    _, picked = knapsack.search_price(list(choices.values()), fits, above=False)
+    return _ranks(choices, picked)
+
+
+def _ranks(choices, picked):
+    pairs = zip(choices.items(), picked, strict=True)
+    return {layer: choice.ranks[index] for (layer, choice), index in pairs}
 
 
 def rank_by_threshold(singular_values, threshold):
@@ -129,46 +130,3 @@ def rank_by_threshold(singular_values, threshold):
 def round_up(rank, multiple_of, minimum, full_rank):
     """`rank` rounded up to a multiple, at least `minimum`, at most `full_rank`."""
     return min(-(-max(rank, minimum) // multiple_of) * multiple_of, full_rank)
-
-
-def _price_of_everything(choices):
-    """A price at which every layer takes its cheapest rank."""
-    steps = [np.diff(c.costs) for c in choices.values()]
-    smallest = min((s[s > 0].min() for s in steps if (s > 0).any()), default=1.0)
-    largest = max((c.losses.max(initial=0) for c in choices.values()), default=0.0)
-    return (2.0 + largest) / smallest
-
-
-def _pick(choices, fits, good, bad):
-    """Indices of the ranks at the price nearest to `bad` at which they fit.
-
-    At the price `good` they do, or at no price.
-    """
-
-    def picked_at(price):
-        return {key: choice.best(price) for key, choice in choices.items()}
-
-    if fits(picked_at(bad)):
-        return picked_at(bad)
-    for _ in range(100):
-        price = (good + bad) / 2
-        good, bad = (price, bad) if fits(picked_at(price)) else (good, price)
-    return picked_at(good)
-
-
-def _spend(choices, picked, rest):
-    """Take the steps that gain most for their cost, until none fits any more."""
-    while True:
-        steps = []
-        for key, index in picked.items():
-            choice = choices[key]
-            if index + 1 < len(choice.ranks):
-                cost = choice.costs[index + 1] - choice.costs[index]
-                gain = choice.losses[index] - choice.losses[index + 1]
-                if cost <= rest:
-                    steps.append((gain / max(cost, 1e-9), cost, key))
-        if not steps:
-            return
-        _, cost, key = max(steps, key=lambda step: step[0])
-        picked[key] += 1
-        rest -= cost

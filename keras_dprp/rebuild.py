@@ -57,7 +57,8 @@ def rebuild(
         model: A functional or a built Sequential model.
         replace: Function from an operation (a layer, a nested model, a mere function)
             to the list of those that stand in its place, one after the other, or None
-            to copy it. It is called once for each.
+            to copy it. It is called once for each. The first of them may be any
+            function of symbolic tensors.
         like: Function from an input tensor to a fresh one. Defaults to one of the
             same name, shape and dtype.
         observer: A layer to put behind each of the operations in `observed`, or
@@ -135,8 +136,8 @@ def _clone_functional(model, place, new_input, behind):
 
     def first_of(operation):
         layers = place(operation)
-        # One that is left out is stood in for, and not called.
-        first = layers[0] if layers else StandIn(operation)
+        # Not called: what stands in its place need not be one layer.
+        first = StandIn(operation)
         chains[first] = layers
         return first
 
@@ -146,8 +147,9 @@ def _clone_functional(model, place, new_input, behind):
         )
         if not chains[first]:
             return first_argument(args, kwargs)
-        outputs = first(*args, **kwargs)
-        for layer in chains[first][1:]:
+        head, *rest = chains[first]
+        outputs = head(*args, **kwargs)
+        for layer in rest:
             outputs = layer(outputs)
         return outputs
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from keras_dprp.costs import LATENCY, NetworkCost, amount_text, rank_now
+from keras_dprp.file_sizes import BYTES
 from keras_dprp.ranks import (
     layer_choices,
     lower_ranks,
@@ -23,6 +24,8 @@ FLOOR = 0.5
 # A network has recovered that is short of its best loss by no more than this share of
 # what training has gained, or of that loss. Ten times as much or as little is the same.
 OF_GAIN, OF_LOSS = 0.01, 0.05
+# Of what layers share: how much more is spent. All of it may be too much.
+_PARTS = (1.0, 0.75, 0.5, 0.25)
 
 
 @dataclass
@@ -59,9 +62,25 @@ class Rule:
 
     def _within(self, metric, choices, budget):
         """The ranks at which the whole network costs no more than a budget."""
-        costs = (self.cost.layers[layer].now(metric) for layer in self.layers)
-        fixed = self.cost.now(metric) - sum(costs)
-        return ranks_by_budget(choices, budget - fixed)
+        cost = self.cost
+        fixed = self._fixed(metric)
+        found = ranks_by_budget(choices, budget - fixed)
+        if metric != BYTES:
+            return found
+        # What layers share in a file depends on the ranks, and can be spent, too.
+        alone = sum(cost.layers[layer].at(metric, found[layer]) for layer in found)
+        shared = fixed + alone - cost.at(metric, found)
+        for part in _PARTS:
+            more = ranks_by_budget(choices, budget - fixed + part * shared)
+            if cost.at(metric, more) <= budget:
+                return more
+        return found
+
+    def _fixed(self, metric):
+        """The cost of all that is not cut: stock layers, and frozen ones."""
+        costs = self.cost.layers
+        frozen = (costs[layer] for layer in costs if layer not in self.layers)
+        return self.cost.other[metric] + sum(own.now(metric) for own in frozen)
 
     def _allowed(self, layer, rank):
         """The smallest of the ranks a layer may have that is not below `rank`."""
@@ -90,10 +109,11 @@ class BudgetRule(Rule):
         amount = self.size.amount(cost)
         if smallest > amount:
             dense = cost.dense(metric)
+            source = f" {cost.latency_source}" if metric == LATENCY else ""
             raise ValueError(
                 "The target must be reachable: the smallest ranks leave "
                 f"{smallest / dense:.3f} of it: {amount_text(metric, smallest)} of "
-                f"{amount_text(metric, dense)}. Received: a target of "
+                f"{amount_text(metric, dense)}{source}. Received: a target of "
                 f"{amount / dense:.3f}, {amount_text(metric, amount)}. "
                 f"In the way: {self._in_the_way(smallest)}"
             )
@@ -109,12 +129,13 @@ class BudgetRule(Rule):
     def _smallest(self):
         """What the network costs at least; a small rank may take longer than dense."""
         cost, metric = self.cost, self.size.metric
-        saved = 0
-        for layer in self.layers:
-            own = cost.layers[layer]
-            least = own.at(metric, self._allowed(layer, 1))
-            saved += max(own.now(metric) - least, 0)
-        return cost.now(metric) - saved
+        least = {layer: self._allowed(layer, 1) for layer in self.layers}
+        cheaper = {
+            layer: rank
+            for layer, rank in least.items()
+            if cost.layers[layer].at(metric, rank) < cost.layers[layer].now(metric)
+        }
+        return cost.at(metric, cheaper)
 
     def _in_the_way(self, smallest):
         """What cannot be cut, as text."""
@@ -127,6 +148,8 @@ class BudgetRule(Rule):
         others = f"layers that `factorize` left as they are, such as {names}"
         if metric == LATENCY:
             others = "all that is not factorised, pooling and the like included"
+        if metric == BYTES:
+            others = "all that is not factorised, names and tables included"
         parts = {
             others: left,
             f"frozen layers {[layer.name for layer in frozen]}": stay,

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 from keras_dprp import profiles
 from keras_dprp.arguments import number, whole_number
-from keras_dprp.costs import LATENCY, METRICS
+from keras_dprp.costs import LATENCY, METRICS, NetworkCost
+from keras_dprp.file_sizes import BYTES, KINDS, FileSize
 
 # What says how small: which numbers are valid, in code and in words.
 _RANGES = {
     "target": (lambda x: 0 < x <= 1, "in (0, 1]"),
     "budget": (
         lambda x: 0 < x < float("inf"),
-        "a number of parameters, MACs or milliseconds above 0",
+        "a number of parameters, MACs, bytes or milliseconds above 0",
     ),
     "threshold": (lambda x: 0 <= x < 1, "in [0, 1)"),
 }
@@ -28,6 +29,7 @@ class Size:
     budget: float | None = None
     metric: str = "macs"
     profile: str | None = None
+    quantization: str | None = None
     threshold: float | None = None
     multiple_of: int = 1
     min_rank: int = 1
@@ -46,33 +48,61 @@ class Size:
                 raise ValueError(
                     f"`{name}` must be None or {words}. Received: {name}={value}"
                 )
-        metrics = (*METRICS, LATENCY)
-        if self.metric not in metrics:
+        if self.metric not in METRICS:
             raise ValueError(
-                f"`metric` must be one of {metrics}. Received: metric={self.metric!r}"
+                f"`metric` must be one of {METRICS}. Received: metric={self.metric!r}"
             )
         if not isinstance(self.profile, (str, os.PathLike, type(None))):
             raise TypeError(
-                "`profile` must be None or the path of a file. Received: "
-                f"profile={self.profile!r} (of type {type(self.profile).__name__})"
+                "`profile` must be None, the name of a processor or the path of a "
+                f"file. Received: profile={self.profile!r} "
+                f"(of type {type(self.profile).__name__})"
             )
         if (self.metric == LATENCY) != (self.profile is not None):
             raise ValueError(
-                f"`metric='{LATENCY}'` goes with the path of a `profile`, and no other "
-                f"metric does. Received: metric={self.metric!r}, "
+                f"`metric='{LATENCY}'` goes with a `profile`, the name of a processor "
+                "or the path of a file, and no other metric does. "
+                f"Received: metric={self.metric!r}, "
                 f"profile={self.profile!r}"
             )
-        if self.metric == LATENCY and not self.given.keys() & {"target", "budget"}:
+        self._check_quantization()
+        needs_size = self.metric in (LATENCY, BYTES)
+        if needs_size and not self.given.keys() & {"target", "budget"}:
             raise ValueError(
-                f"`metric='{LATENCY}'` needs a `target` or a `budget`. "
+                f"`metric='{self.metric}'` needs a `target` or a `budget`. "
                 "Received: neither"
             )
         whole_number(self.multiple_of, "multiple_of", 1)
         whole_number(self.min_rank, "min_rank", 1)
 
-    def read_profile(self):
-        """The `Profile` that is asked for, or None."""
-        return None if self.profile is None else profiles.read(self.profile)
+    def _check_quantization(self):
+        kinds = tuple(KINDS)
+        if self.quantization not in kinds:
+            raise ValueError(
+                f"`quantization` must be one of {kinds}. "
+                f"Received: quantization={self.quantization!r}"
+            )
+        if self.quantization is not None and self.metric not in (BYTES, LATENCY):
+            raise ValueError(
+                f"`quantization` goes with `metric='{BYTES}'` or '{LATENCY}'. "
+                f"Received: metric={self.metric!r}, "
+                f"quantization={self.quantization!r}"
+            )
+
+    def cost_of(self, model, with_bytes=False):
+        """The `NetworkCost` of a model, with what a size of this metric takes.
+
+        Args:
+            model: A built model.
+            with_bytes: Whether to have the bytes of a file in any case.
+        """
+        profile, files, quantization = None, None, self.quantization
+        if self.profile is not None:
+            profile = profiles.read(self.profile, quantization)
+            quantization = profile.quantization
+        if with_bytes or self.metric == BYTES:
+            files = FileSize(model.name, quantization)
+        return NetworkCost(model, profile, files)
 
     @property
     def given(self):

@@ -9,6 +9,7 @@ import rich.box
 import rich.console
 import rich.table
 
+from keras_dprp.attention import plain_attention, projections, reason_left
 from keras_dprp.costs import NetworkCost, lasting_variables, pair_is_cheaper
 from keras_dprp.graph import (
     check_is_built,
@@ -17,8 +18,7 @@ from keras_dprp.graph import (
     graph_layers,
     is_graph,
 )
-from keras_dprp.kernels import WITH_KERNEL, reason_left
-from keras_dprp.layers import SVDConv2D
+from keras_dprp.kernels import ATTENTION, RECURRENT, WITH_KERNEL
 
 _WIDTH = 120
 
@@ -117,11 +117,20 @@ def summary(model):
 
 
 def _rows(model, cost):
-    layers = [x for x in flatten_layers(model) if isinstance(x, WITH_KERNEL)]
-    layers = [layer for layer in layers if layer.built]
-    taken = collections.Counter(layer.name for layer in layers)
     in_graph = set(graph_layers(model)) if is_graph(model) else set()
-    modes = {x.mode for x in cost.layers if isinstance(x, SVDConv2D)}
+    plain = plain_attention(model) if in_graph else set()
+    # What is inside of these counts as theirs.
+    whole = [x for x in in_graph if isinstance(x, ATTENTION)]
+    inside = {each for layer in whole for each in flatten_layers(layer)}
+    layers = [
+        layer
+        for layer in flatten_layers(model)
+        if layer.built
+        and layer not in inside
+        and (isinstance(layer, (*WITH_KERNEL, *RECURRENT)) or layer in whole)
+    ]
+    taken = collections.Counter(layer.name for layer in layers)
+    modes = {x.mode for x in cost.layers if x.mode}
     # The one that `factorize` was called with, as far as its layers tell.
     mode = modes.pop() if len(modes) == 1 else "auto"
     rows = []
@@ -131,7 +140,7 @@ def _rows(model, cost):
         if layer in cost.layers:
             form = _form(layer)
         elif layer in in_graph:
-            form = reason_left(layer, mode) or "not chosen"
+            form = reason_left(layer, mode, plain) or "not chosen"
         else:
             form = "inside another layer, MACs not counted"
         rows.append(_row(name, layer, cost, form))
@@ -146,10 +155,13 @@ def _form(layer):
 
 
 def _row(name, layer, cost, form):
-    parameters = sum(math.prod(v.shape) for v in lasting_variables(layer))
+    holders = [layer]
+    if isinstance(layer, (*RECURRENT, *ATTENTION)):
+        holders = flatten_layers(layer)
+    lasting = [v for holder in holders for v in lasting_variables(holder)]
+    parameters = sum(math.prod(v.shape) for v in lasting)
     macs = cost.other_macs.get(layer, 0)
-    kernel = layer.kernel if hasattr(layer, "kernel") else layer.depthwise_kernel
-    shape, mode = tuple(kernel.shape), getattr(layer, "mode", "")
+    shape, mode = _kernel_shape(layer), getattr(layer, "mode", "")
     if layer not in cost.layers:
         costs = parameters, parameters, macs, macs
         return LayerRow(name, shape, mode, None, None, *costs, form)
@@ -161,6 +173,15 @@ def _row(name, layer, cost, form):
         own.dense("macs"),
     )
     return LayerRow(name, shape, mode, layer.rank, layer.full_rank, *costs, form)
+
+
+def _kernel_shape(layer):
+    if isinstance(layer, ATTENTION):
+        layer = projections(layer)["query"]
+    elif isinstance(layer, RECURRENT):
+        layer = layer.cell
+    kernel = layer.kernel if hasattr(layer, "kernel") else layer.depthwise_kernel
+    return tuple(kernel.shape)
 
 
 def _table(report):
@@ -187,11 +208,11 @@ def _table(report):
 
 
 def _share(now, dense):
-    text = f"{_count(now)} / {_count(dense)}"
+    text = f"{count_text(now)} / {count_text(dense)}"
     return f"{text} ({now / dense:.0%})" if dense else text
 
 
-def _count(number):
+def count_text(number):
     """Three digits are what a table needs; the report's fields are exact."""
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if number >= 10 * size or number >= size > 1e3:

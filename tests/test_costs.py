@@ -23,11 +23,19 @@ def image_model(*inner, size=8, channels=4):
         (layers.DepthwiseConv2D(3, padding="same"), 64 * 9 * 4),
         (layers.SeparableConv2D(8, 3, padding="same"), 64 * (9 * 4 + 4 * 8)),
         (layers.Dense(8), 64 * 4 * 8),
+        (layers.Conv2DTranspose(8, 3, padding="same"), 64 * 9 * 4 * 8),
         (layers.Flatten(), 0),
     ],
 )
 def test_macs_of_stock_layers(layer, dense):
     assert dprp.summary(image_model(layer)).dense_macs == dense
+
+
+def test_macs_of_an_einsum_layer_that_leaves_sizes_open():
+    layer = layers.EinsumDense("abc,cde->abde", (None, 2, 3))
+    model = keras.Sequential([keras.Input((5, 4)), layer])
+    assert dprp.summary(model).dense_macs == 5 * 4 * 2 * 3
+    assert dprp.summary(every_layer(model)).dense_macs == 5 * 4 * 2 * 3
 
 
 def test_macs_and_parameters_of_a_pair():

@@ -45,13 +45,47 @@ def test_a_plan_changes_nothing_and_says_what_pruning_does(build, size):
         assert rank is None or str(rank) in str(plan)
 
 
+@pytest.mark.parametrize("metric", ["macs", "parameters", "bytes"])
+def test_a_plan_says_what_becomes_of_every_layer(metric):
+    model = every_layer(deep_perceptron())
+    plan = dprp.plan(model, target=0.7, metric=metric)
+    kernels = {each.path: each for each in plan.layers}
+    assert {
+        path: None if x.form == "dense" else x.rank for path, x in kernels.items()
+    } == plan.ranks
+    # Dense, all layers have kernels and biases, and a file has what is around them.
+    lost = sum(dense - now for now, dense in (x.amounts[metric] for x in plan.layers))
+    amount, kept = (getattr(plan, name) for name in (metric, f"{metric}_kept"))
+    assert amount / kept - amount == pytest.approx(lost)
+    lines = str(plan).splitlines()
+    assert max(map(len, lines)) <= 80
+    for path, layer in kernels.items():
+        (line,) = (line for line in lines if path in line)
+        assert layer.form in line
+        assert f"{layer.rank} / {layer.full_rank}" in line
+        now, dense = layer.amounts[metric]
+        assert f"{now / dense:.0%}" in line
+
+
+def test_a_plan_of_long_names_stays_readable():
+    names = [f"a_layer_of_a_name_that_is_longer_than_others_{i}" for i in range(2)]
+    inner = [layers.Dense(256, name=name) for name in names]
+    model = every_layer(keras.Sequential([keras.Input((256,)), *inner]))
+    text = str(dprp.plan(model, target=0.5, metric="bytes", quantization="int8"))
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.count("pair") == text.count("/ 256") == 2
+    assert "of the int8 file" in text
+
+
 def test_a_budget_is_a_target_in_the_unit_of_its_metric():
     model = every_layer(deep_perceptron())
     whole = dprp.summary(model)
-    for metric in ("macs", "parameters"):
-        dense = getattr(whole, f"dense_{metric}")
-        expected = dprp.plan(model, target=0.5, metric=metric)
-        assert dprp.plan(model, budget=dense / 2, metric=metric) == expected
+    for metric in ("macs", "parameters", "bytes"):
+        dense = dprp.plan(model, target=1.0).bytes
+        if metric != "bytes":
+            dense = getattr(whole, f"dense_{metric}")
+        expected = dprp.plan(model, target=0.75, metric=metric)
+        assert dprp.plan(model, budget=0.75 * dense, metric=metric) == expected
 
 
 def test_rounding_decides_on_no_rank():

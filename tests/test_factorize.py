@@ -313,8 +313,13 @@ def test_no_penalties_by_default():
 
 LEFT = [
     (lambda: layers.DepthwiseConv2D(3, name="left"), "DepthwiseConv2D"),
-    (lambda: layers.SeparableConv2D(4, 3, name="left"), "SeparableConv2D"),
-    (lambda: layers.Conv2DTranspose(4, 3, name="left"), "Conv2DTranspose"),
+    (
+        lambda: layers.SeparableConv2D(
+            8, 3, pointwise_constraint="max_norm", name="left"
+        ),
+        "kernel constraint",
+    ),
+    (lambda: layers.SeparableConv2D(1, 3, name="left"), "rank 1 costs no less"),
     (
         lambda: layers.Conv2D(8, 3, kernel_constraint="max_norm", name="left"),
         "kernel constraint",

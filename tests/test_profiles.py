@@ -1,6 +1,7 @@
 """Budgets in milliseconds, by profiles whose times are known."""
 
 import dataclasses
+import importlib.metadata
 import json
 
 import hypothesis
@@ -189,6 +190,8 @@ def of_another_network(content):
         (one("channels", None), "damaged.*`channels` must be an int.*None"),
         (no_time_at_all, "of the network of more.*Received: .*0.0 ms"),
         (of_another_network, "must be of this network.*Received: none"),
+        (lambda content: {**content, "device": None}, "damaged"),
+        (lambda content: {**content, "quantization": "int4"}, "damaged.*'int4'"),
     ],
 )
 def test_bad_profiles(damage, match, tmp_path):
@@ -202,18 +205,42 @@ def test_bad_profiles(damage, match, tmp_path):
 
 def test_files_that_are_no_profile(tmp_path):
     model, path = network(), tmp_path / "p.json"
-    with pytest.raises(ValueError, match="There must be a file.*Received: '.*p.json'"):
+    known = "name of a processor, one of .*'cortex-a53'.*, or the path of a file"
+    with pytest.raises(ValueError, match=f"{known}.*Received: '.*p.json'.*neither"):
         times(model, str(path))
     path.write_bytes(b"\xff\x00 no JSON")
     with pytest.raises(ValueError, match="must be a JSON file"):
         times(model, str(path))
 
 
+def test_a_profile_is_of_one_kind_of_file(tmp_path):
+    model, path = network(), tmp_path / "p.json"
+    for kind, other in ((None, "int8"), ("int8", "float16")):
+        profile = write_profile(path, model, by_macs, quantization=kind)
+        # Who says nothing means that kind.
+        assert dprp.profiles.read(profile).quantization == kind
+        assert dprp.profiles.read(profile, kind).quantization == kind
+        with pytest.raises(ValueError, match=f"that of the profile.*'{other}'"):
+            dprp.profiles.read(profile, other)
+
+
+def test_a_profile_of_another_version_is_used_with_a_warning(tmp_path):
+    model, device = network(), {"name": "board", "threads": 4}
+    versions = {"ai_edge_litert": importlib.metadata.version("ai-edge-litert")}
+    path = tmp_path / "p.json"
+    profile = write_profile(path, model, by_macs, device=device | versions)
+    assert "by the profile of board, 4 threads" in str(times(model, profile))
+    versions = {"ai_edge_litert": "1.0.1"}
+    write_profile(path, model, by_macs, device=device | versions)
+    with pytest.warns(UserWarning, match="one version.*Received: .*version 1.0.1"):
+        assert dprp.profiles.read(profile).device["threads"] == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"target": 0.5, "metric": "latency"}, "goes with the path of a `profile`"),
-        ({"target": 0.5, "profile": "p.json"}, "goes with the path of a `profile`"),
+        ({"target": 0.5, "metric": "latency"}, "goes with a `profile`"),
+        ({"target": 0.5, "profile": "p.json"}, "goes with a `profile`"),
         ({"metric": "latency", "profile": "p.json"}, "`target` or a `budget`"),
         (
             {"metric": "latency", "profile": "p.json", "threshold": 0.1},

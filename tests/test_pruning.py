@@ -61,7 +61,7 @@ def test_a_target_is_met_to_the_last_rank(build, target, metric):
 UNREACHABLE = [
     # Half of the MACs are in a layer that has no factorised form.
     (
-        lambda: [layers.Conv1D(16, 3, name="left"), layers.Flatten()],
+        lambda: [layers.DepthwiseConv1D(3, depth_multiplier=4), layers.Flatten()],
         {"filters": "logits"},
         "layers that `factorize` left as they are",
     ),
@@ -230,6 +230,33 @@ def test_logs_of_every_epoch():
         assert kept[2] == callback.history[-1][f"{metric}_kept"] < 1
     # Nothing is told of penalties where there are none.
     assert set(logs) == {"loss", "accuracy", "macs_kept", "parameters_kept"}
+
+
+def test_a_fit_meets_a_budget_in_bytes(capsys):
+    inner = [layers.Dense(64, "relu") for _ in range(3)]
+    model = factorized(keras.Sequential([keras.Input((6,)), *inner, layers.Dense(4)]))
+    pruning = dprp.RankPruningCallback(
+        budget=12_000, metric="bytes", quantization="int8", start=1, stop=1
+    )
+    logs = train(model, [pruning], epochs=2).history["bytes_kept"]
+    assert logs == [1.0, pruning.history[-1]["bytes_kept"]]
+    # A rank more is 140 bytes.
+    assert 11_600 < pruning.cost.now("bytes") <= 12_000
+    assert f"{logs[-1]:.1%} of the bytes of the file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("quantization", [None, "float16", "dynamic", "int8"])
+def test_a_budget_of_bytes_out_of_reach_names_the_smallest_file(quantization):
+    model = factorized(deep_perceptron())
+    size = {"metric": "bytes", "quantization": quantization}
+    with pytest.raises(ValueError, match="names and tables included") as error:
+        dprp.plan(model, budget=100, **size)
+    smallest = int(
+        re.search(r"of it: ([\d,]+) bytes", str(error.value))[1].replace(",", "")
+    )
+    assert dprp.prune(model, budget=smallest, **size).bytes <= smallest
+    with pytest.raises(ValueError, match="reachable"):
+        dprp.plan(model, budget=smallest - 1, **size)
 
 
 def test_history_has_every_event_and_the_start():
@@ -431,6 +458,9 @@ def test_a_run_too_short_for_a_dense_start_warns_and_still_prunes():
         ({"target": True}, TypeError, "Received: target=True"),
         ({"target": float("nan")}, ValueError, "Received: target=nan"),
         ({"metric": "flops"}, ValueError, "Received: metric='flops'"),
+        ({"metric": "bytes"}, ValueError, "'bytes'` needs a `target` or a `budget`"),
+        ({"quantization": "int8"}, ValueError, "Received: metric='macs', quantizat"),
+        ({"quantization": "int4"}, ValueError, "Received: quantization='int4'"),
         ({"threshold": 1.0}, ValueError, "Received: threshold=1.0"),
         ({"budget": 0}, ValueError, "Received: budget=0"),
         ({"target": 0.5, "budget": 9}, ValueError, "target=0.5, budget=9"),

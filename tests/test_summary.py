@@ -52,16 +52,32 @@ def test_summary_of_a_stock_model():
 def test_summary_lists_every_kernel_and_why_it_is_left():
     inputs = keras.Input((4, 8))
     x = keras.layers.TimeDistributed(keras.layers.Dense(6, name="inside"))(inputs)
-    x = keras.layers.EinsumDense("abc,cde->abde", (4, 3, 5), name="einsum")(x)
+    x = keras.layers.EinsumDense("abc,bcd->abd", (4, 15), name="einsum")(x)
     x = keras.layers.Dense(7, name="dense")(keras.layers.Flatten()(x))
     report = dprp.summary(every_layer(keras.Model(inputs, x)))
     rows = {row.name: row for row in report.rows}
     assert list(rows) == ["inside", "einsum", "dense"]
     assert rows["inside"].form == "inside another layer, MACs not counted"
-    assert rows["einsum"].form == "a EinsumDense has no factorised form"
-    assert rows["einsum"].macs == 4 * 6 * 3 * 5
+    form = "'abc,bcd->abd' is no product of its inputs with a matrix"
+    assert rows["einsum"].form == form
+    assert rows["einsum"].macs == 4 * 6 * 15
     assert sum(row.dense_macs for row in report.rows) == report.dense_macs
     assert sum(row.parameters for row in report.rows) == report.parameters
+
+
+def test_summary_counts_what_recurrent_layers_hold_and_compute():
+    inputs = keras.Input((5, 6))
+    x = keras.layers.LSTM(4, return_sequences=True, name="lstm")(inputs)
+    x = keras.layers.GRU(3, name="gru")(x)
+    model = keras.Model(inputs, keras.layers.Dense(7, name="dense")(x))
+    rows = {row.name: row for row in dprp.summary(every_layer(model)).rows}
+    assert list(rows) == ["lstm", "gru", "dense"]
+    lstm, gru = rows["lstm"], rows["gru"]
+    assert (lstm.form, lstm.kernel) == ("a LSTM has no factorised form", (6, 16))
+    for row in (lstm, gru):
+        assert row.parameters == model.get_layer(row.name).count_params()
+    assert lstm.macs == 5 * (6 + 4) * 4 * 4
+    assert gru.macs == 5 * (4 + 3) * 3 * 3
 
 
 def test_summary_says_why_the_mode_asked_for_saves_nothing():

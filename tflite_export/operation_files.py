@@ -44,11 +44,11 @@ def write_files(model, path, quantization=None, verbose=True):
     folder = folder_of(path)
     with staged(path) as temporary:
         folder.mkdir()
-        _write(fold(model), folder / "network.tflite", quantization)
+        write_file(fold(model), folder / "network.tflite", quantization)
         entries = []
         for number, operation in enumerate(operations):
             file = folder / f"{number:03}.tflite"
-            _write(operation_model(operation), file, quantization)
+            write_file(operation_model(operation), file, quantization)
             entries.append({**dataclasses.asdict(operation), **_untimed(file)})
             if verbose and (number + 1) % SHOWN == 0:
                 print(f"{number + 1} of {len(operations)} files written", flush=True)
@@ -100,24 +100,31 @@ def operation_model(operation):
 
     if operation.kernel:
         shape = (*operation.inputs, operation.channels)
-        layers = [
-            keras.layers.Conv2D(
-                operation.filters,
-                operation.kernel,
-                operation.strides,
-                operation.padding,
-                "channels_last",
-                operation.dilation_rate,
-                operation.groups,
-            )
-            for _ in range(COPIES)
-        ]
+        layers = [_convolution(operation) for _ in range(COPIES)]
     else:
         vectors = [size for size in operation.inputs if size > 1]
         shape = (*vectors, operation.channels)
         layers = [keras.layers.Dense(operation.filters) for _ in range(COPIES)]
     inputs = keras.Input(shape)
     return keras.Model(inputs, [layer(inputs) for layer in layers])
+
+
+def _convolution(operation):
+    import keras
+
+    name = f"Conv{len(operation.kernel)}D"
+    arguments = {
+        "strides": operation.strides,
+        "padding": operation.padding,
+        "data_format": "channels_last",
+        "dilation_rate": operation.dilation_rate,
+    }
+    if operation.is_transposed:
+        name += "Transpose"
+    else:
+        arguments["groups"] = operation.groups
+    kind = getattr(keras.layers, name)
+    return kind(operation.filters, operation.kernel, **arguments)
 
 
 def _ranks(layer):
@@ -149,7 +156,14 @@ def _untimed(file):
     return {"file": file.name, "milliseconds": None}
 
 
-def _write(model, path, quantization):
+def write_file(model, path, quantization):
+    """Write a .tflite file of which only the time matters: nothing is compared.
+
+    Args:
+        model: A network of stock layers.
+        path: Of the file, a `Path`.
+        quantization: None (float32) or "int8"; then inputs and outputs are int8, too.
+    """
     from tflite_export.convert import convert
     from tflite_export.graph import model_inputs
     from tflite_export.samples import Samples, resolve

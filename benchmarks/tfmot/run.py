@@ -28,22 +28,12 @@ import digits  # noqa: E402
 from augmentation import augmented  # noqa: E402
 from environment import describe  # noqa: E402
 
-import keras_dprp as dprp  # noqa: E402
 import tflite_export  # noqa: E402
 from tflite_export import tfmot  # noqa: E402
 
 SEEDS = (0, 1, 2)
 SPARSITY, CLUSTERS = 0.5, 16
 CALIBRATION = 500  # images, for post-training int8
-
-
-def digits_network(seed, training, validation):
-    """The digits example's network, trained with DPRP."""
-    keras.utils.set_random_seed(seed)
-    model = dprp.factorize(digits.build())
-    pruning = dprp.RankPruningCallback(target=digits.MACS_KEPT, metric="macs")
-    digits.train(model, training, validation, digits.EPOCHS, [pruning])
-    return model
 
 
 def variants(model, x, y, **settings):
@@ -145,7 +135,7 @@ def main():
         training, validation, test = digits.load_splits()
         runs = []
         for seed in SEEDS:
-            model = digits_network(seed, training, validation)
+            model, _ = digits.train_with_dprp(training, validation, digits.EPOCHS, seed)
             rows = measure(model, training, test, **settings)
             runs.append({"seed": seed, "rows": rows})
     results = {

@@ -35,7 +35,7 @@ class KernelMatrix:
     groups: int = 1
 
     def kernel_sizes(self):
-        """Kernel sizes of the first and of the second layer of a pair."""
+        """Which parts of the kernel's size go with the rows and with the columns."""
         return (), ()
 
     def operations(self, input_shape, rank=None):
@@ -100,6 +100,13 @@ class KernelMatrix:
     def pair_kernels(self, first, second):
         """Kernels of both layers of a pair from scaled `U` and `V`."""
         return first, ops.swapaxes(second, -1, -2)
+
+    def pair_arguments(self, rank):
+        """What both stock layers of a pair are constructed with: arguments by name.
+
+        The second has the arguments of the layer itself, except for these.
+        """
+        return {"units": rank, "use_bias": False}, {}
 
     def macs(self, input_shape, rank=None):
         """MACs for one sample, dense or as a pair."""

@@ -1,16 +1,14 @@
 """A 2D convolution whose kernel can be U diag(s) Vᵀ."""
 
 import keras
-from keras import ops
 
 from keras_dprp.copies import shared_arguments
-from keras_dprp.layers.conv2d_matrix import Conv2DMatrix
-from keras_dprp.layers.kernel_matrix import MODES, cheapest, check_mode
-from keras_dprp.layers.svd_layer import SVDLayer
+from keras_dprp.layers.kernel_matrix import MODES, check_mode
+from keras_dprp.layers.svd_conv import SVDConv
 
 
 @keras.saving.register_keras_serializable(package="keras_dprp")
-class SVDConv2D(SVDLayer):
+class SVDConv2D(SVDConv):
     """Drop-in for `keras.layers.Conv2D` whose kernel can be U diag(s) Vᵀ.
 
     Without a `rank` it computes and learns as the stock layer, until a
@@ -46,6 +44,7 @@ class SVDConv2D(SVDLayer):
 
     stock_class = keras.layers.Conv2D
     stock_arguments = shared_arguments(keras.layers.Conv2D)
+    modes = MODES
 
     def __init__(
         self,
@@ -74,48 +73,6 @@ class SVDConv2D(SVDLayer):
         check_mode(mode)
         super().__init__(locals(), rank, structure, compression, **kwargs)
         self.mode = mode
-
-    @property
-    def channel_axis(self):
-        return 1 if self.data_format == "channels_first" else -1
-
-    def kernel_matrix(self, input_shape):
-        if input_shape[self.channel_axis] % self.groups:
-            raise ValueError(
-                "The number of input channels must be evenly divisible by the number "
-                f"of groups. Received: groups={self.groups}, "
-                f"input_shape={tuple(input_shape)}"
-            )
-        # Raises where the kernel does not fit the input.
-        self.compute_output_shape(input_shape)
-        if self.mode == "auto":
-            ways = [Conv2DMatrix.of(self, input_shape, mode) for mode in MODES]
-            self.mode = cheapest(ways, input_shape).mode
-        return Conv2DMatrix.of(self, input_shape, self.mode)
-
-    def apply_kernel(self, inputs, kernel):
-        return ops.conv(
-            inputs,
-            kernel,
-            strides=self.strides,
-            padding=self.padding,
-            data_format=self.data_format,
-            dilation_rate=self.dilation_rate,
-        )
-
-    def apply_pair(self, inputs, first, second):
-        kernels = self.matrix.pair_kernels(first, second)
-        for kernel, arguments in zip(
-            kernels, self.matrix.pair_arguments(), strict=True
-        ):
-            inputs = ops.conv(inputs, kernel, **arguments)
-        return inputs
-
-    def _broadcast_bias(self):
-        # As the stock layer does it, to the last bit of the gradient.
-        shape = [1, 1, 1, 1]
-        shape[self.channel_axis] = self.filters
-        return ops.reshape(self.bias, shape)
 
     def get_config(self):
         return {**super().get_config(), "mode": self.mode}

@@ -54,8 +54,15 @@ class SVDDense(SVDLayer):
     ):
         super().__init__(locals(), rank, structure, compression, **kwargs)
 
-    def kernel_matrix(self, input_shape):
-        return KernelMatrix((input_shape[-1], self.units))
+    @classmethod
+    def matrices(cls, layer, input_shape, mode):
+        return [KernelMatrix((input_shape[-1], layer.units))]
+
+    def spec_for(self, input_shape):
+        return keras.InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
+
+    def bias_shape(self, input_shape):
+        return (self.units,) if self.use_bias else None
 
     def apply_kernel(self, inputs, kernel):
         return ops.matmul(inputs, kernel)

@@ -8,8 +8,9 @@ import numpy as np
 from keras import ops
 
 from keras_dprp import svd
-from keras_dprp.copies import twin_config
+from keras_dprp.copies import attribute_of, twin_config
 from keras_dprp.layers.initial_state import check_rank, initial_state, resolve_rank
+from keras_dprp.layers.kind import Kind
 from keras_dprp.layers.penalized_layer import PenalizedLayer
 from keras_dprp.layers.state import FACTORS, StateLayer, UnlessEmpty
 from keras_dprp.live import changes, models
@@ -22,12 +23,11 @@ PAIR_PAYS_BELOW = 0.5
 LARGE_KERNEL = 3 * 3 * 128 * 128
 
 
-class SVDLayer(StateLayer, PenalizedLayer):
+class SVDLayer(Kind, StateLayer, PenalizedLayer):
     """A layer whose kernel is dense, or the product U diag(s) Vᵀ of the current rank.
 
     Shapes say which: what is unused is empty. Dense, the layer computes and learns as
-    its stock twin. Subclasses name that in `stock_class`, say how its kernel is read
-    as a matrix, and apply it.
+    its stock twin. Subclasses say what a `Kind` says.
 
     Args:
         arguments: Dict with those of the stock layer, by name.
@@ -42,10 +42,6 @@ class SVDLayer(StateLayer, PenalizedLayer):
         V: Variable of shape `(columns, rank)`; with groups `(groups, columns, rank)`.
         matrix: The `KernelMatrix` of the kernel.
     """
-
-    stock_class: type[keras.layers.Layer]
-    stock_arguments: tuple[str, ...]
-    groups = 1
 
     def __init__(self, arguments, rank, structure, compression, **kwargs):
         # The stock layer checks the arguments and brings them into standard form.
@@ -66,50 +62,27 @@ class SVDLayer(StateLayer, PenalizedLayer):
             )
         for argument in self.stock_arguments:
             if argument != "activity_regularizer":
-                setattr(self, argument, getattr(stock, argument))
+                name = attribute_of(argument)
+                setattr(self, name, getattr(stock, name))
         self.requested_rank = check_rank(rank)
         self.supports_masking = stock.supports_masking
         self.input_spec = stock.input_spec
         # A method, which Keras does not track; the stock layer is no part of this one.
         self._stock_output_shape = stock.compute_output_shape
 
-    # What a subclass says of its kernel.
-
-    @property
-    def channel_axis(self):
-        """Which axis of the inputs has the channels."""
-        return -1
-
-    def kernel_matrix(self, input_shape):
-        """The `KernelMatrix` for inputs of this shape; raises where there is none."""
-        raise NotImplementedError
-
-    def apply_kernel(self, inputs, kernel):
-        """Outputs, before bias and activation, with one kernel."""
-        raise NotImplementedError
-
-    def apply_pair(self, inputs, first, second):
-        """Outputs, before bias and activation, with the two factors."""
-        raise NotImplementedError
-
-    # The layer.
-
     def build(self, input_shape):
-        channels = input_shape[self.channel_axis]
-        if channels is None:
-            raise ValueError(
-                f"Layer '{self.name}' needs an input whose axis {self.channel_axis} "
-                f"has a known size. Received: input_shape={tuple(input_shape)}"
-            )
-        self.input_spec = keras.InputSpec(
-            min_ndim=self.input_spec.min_ndim, axes={self.channel_axis: channels}
-        )
+        self.input_spec = self.spec_for(input_shape)
+        for axis, size in self.input_spec.axes.items():
+            if size is None:
+                raise ValueError(
+                    f"Layer '{self.name}' needs an input whose axis {axis} has a known "
+                    f"size. Received: input_shape={tuple(input_shape)}"
+                )
         self.matrix = self.kernel_matrix(input_shape)
         self.built_input_shape = tuple(input_shape)
         rank = resolve_rank(self.requested_rank, self.matrix.full_rank, self.name)
-        state = initial_state(
-            self.matrix, rank, self.kernel_initializer, self.is_balanced
-        )
+        drawn = self.initializer_for(input_shape)
+        state = initial_state(self.matrix, rank, drawn, self.is_balanced)
         for name, (shape, initializer) in state.items():
             # Products are formed in float32 whatever the policy; a dense kernel is
             # cast as the stock layer's.
@@ -125,10 +98,10 @@ class SVDLayer(StateLayer, PenalizedLayer):
             )
             setattr(self, "_kernel" if name == "kernel" else name, weight)
         self.bias = None
-        if self.use_bias:
+        if (shape := self.bias_shape(input_shape)) is not None:
             self.bias = self.add_weight(
                 name="bias",
-                shape=(self.matrix.kernel_shape[-1],),
+                shape=shape,
                 initializer=self.bias_initializer,
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
@@ -149,11 +122,8 @@ class SVDLayer(StateLayer, PenalizedLayer):
             unused = ops.cast(self._unused(), self.compute_dtype)
             outputs = self.apply_kernel(inputs, kernel + unused)
         if self.bias is not None:
-            outputs = ops.add(outputs, self._broadcast_bias())
+            outputs = ops.add(outputs, self.broadcast_bias())
         return self.activation(outputs) if self.activation is not None else outputs
-
-    def _broadcast_bias(self):
-        return self.bias
 
     def compute_output_shape(self, input_shape):
         return self._stock_output_shape(input_shape)

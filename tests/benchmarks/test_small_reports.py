@@ -15,7 +15,8 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
     keras.backend.backend() != "jax", reason="Needs no Keras: once is enough."
 )
 @pytest.mark.parametrize(
-    "name", ["defaults", "latency_budget", "quantization", "training_speed"]
+    "name",
+    ["defaults", "latency_budget", "processors", "quantization", "training_speed"],
 )
 def test_the_page_is_what_the_results_give(name):
     report = BENCHMARKS / name / "report.py"

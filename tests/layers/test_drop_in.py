@@ -1,6 +1,5 @@
 """A factorised layer computes, and learns, what the stock layer of its kernel does."""
 
-import functools
 import inspect
 
 import hypothesis
@@ -14,29 +13,50 @@ from keras import ops
 import keras_dprp
 from keras_dprp.layers import svd_layer
 
-SIZES = (7, 6)
+SIZES = (7, 6, 5)
+# How many spatial axes each kind of convolution has.
+CONVOLUTIONS = {
+    keras_dprp.SVDConv1D: 1,
+    keras_dprp.SVDConv1DTranspose: 1,
+    keras_dprp.SVDConv2D: 2,
+    keras_dprp.SVDConv2DTranspose: 2,
+    keras_dprp.SVDConv3D: 3,
+}
+TRANSPOSED = (keras_dprp.SVDConv1DTranspose, keras_dprp.SVDConv2DTranspose)
 
 
-def pairs(smallest, largest):
+def each_axis(axes, smallest, largest):
+    """A number for all axes, or one for each."""
     each = st.integers(smallest, largest)
-    return st.one_of(each, st.tuples(each, each))
+    return st.one_of(each, st.tuples(*[each] * axes))
 
 
 @st.composite
-def conv_arguments(draw):
-    """Any arguments that a convolution of a 7 x 6 input takes."""
+def conv_arguments(draw, layer_class):
+    """Any arguments that a convolution of an input of `SIZES` takes."""
+    axes = CONVOLUTIONS[layer_class]
     groups = draw(st.integers(1, 3))
     dilates = draw(st.booleans())
-    return {
+    strides = 1 if dilates else draw(each_axis(axes, 1, 3))
+    paddings = ["valid", "same"]
+    if layer_class is keras_dprp.SVDConv1D:
+        paddings.append("causal")
+    arguments = {
         "filters": groups * draw(st.integers(1, 3)),
-        "kernel_size": draw(pairs(1, 3 if dilates else 4)),
-        "strides": 1 if dilates else draw(pairs(1, 3)),
-        "padding": draw(st.sampled_from(["valid", "same"])),
+        "kernel_size": draw(each_axis(axes, 1, 3 if dilates else 4)),
+        "strides": strides,
+        "padding": draw(st.sampled_from(paddings)),
         "data_format": draw(st.sampled_from(["channels_last", "channels_first"])),
-        "dilation_rate": draw(pairs(1, 2)) if dilates else 1,
-        "groups": groups,
+        "dilation_rate": draw(each_axis(axes, 1, 2)) if dilates else 1,
         **draw(common_arguments()),
     }
+    if layer_class not in TRANSPOSED:
+        return {**arguments, "groups": groups}
+    smallest = strides if isinstance(strides, int) else min(strides)
+    # With 0, or strides of 1, TensorFlow cannot do it for kernels of even size.
+    if smallest > 1 and draw(st.booleans()):
+        arguments["output_padding"] = draw(st.integers(1, smallest - 1))
+    return arguments
 
 
 @st.composite
@@ -49,11 +69,14 @@ def common_arguments(draw):
     }
 
 
-def conv_input(arguments, channels_per_group):
-    channels = channels_per_group * arguments["groups"]
+def conv_input(layer_class, arguments, channels_per_group):
+    channels = channels_per_group * arguments.get("groups", 1)
+    sizes = SIZES[: CONVOLUTIONS[layer_class]]
     first = arguments["data_format"] == "channels_first"
-    shape = (2, channels, *SIZES) if first else (2, *SIZES, channels)
-    return random_array(shape)
+    return random_array((2, channels, *sizes) if first else (2, *sizes, channels))
+
+
+RANKS = st.sampled_from([None, 1, 0.5, 1.0])
 
 
 def random_array(shape, seed=0):
@@ -94,7 +117,7 @@ def assert_close(actual, expected):
 def assert_drop_in(layer, inputs):
     """Outputs and gradients of the layer equal those of the stock layer."""
     stock = stock_twin(layer, inputs)
-    cotangent = random_array(layer.compute_output_shape(inputs.shape), seed=1)
+    cotangent = random_array(layer(inputs).shape, seed=1)
     outputs, of_inputs, gradients = outputs_and_gradients(layer, inputs, cotangent)
     expected, of_stock_inputs, of_stock = outputs_and_gradients(
         stock, inputs, cotangent
@@ -109,16 +132,16 @@ def assert_drop_in(layer, inputs):
         assert_close(gradient, of_stock[name])
 
 
-@hypothesis.given(
-    conv_arguments(),
-    st.integers(1, 3),
-    st.sampled_from([None, 1, 0.5, 1.0]),
-    st.sampled_from(["spatial", "channel", "auto"]),
-)
-@hypothesis.settings(max_examples=12)
-def test_conv2d(arguments, channels, rank, mode):
-    inputs = conv_input(arguments, channels)
-    layer = keras_dprp.SVDConv2D(**arguments, rank=rank, mode=mode)
+@pytest.mark.parametrize("layer_class", CONVOLUTIONS)
+@hypothesis.given(st.data())
+@hypothesis.settings(max_examples=8)
+def test_convolutions(layer_class, data):
+    arguments = data.draw(conv_arguments(layer_class))
+    inputs = conv_input(layer_class, arguments, data.draw(st.integers(1, 3)))
+    arguments["rank"] = data.draw(RANKS)
+    if layer_class.modes:
+        arguments["mode"] = data.draw(st.sampled_from([*layer_class.modes, "auto"]))
+    layer = layer_class(**arguments)
     layer.build(inputs.shape)
     assert_drop_in(layer, inputs)
 
@@ -127,7 +150,7 @@ def test_conv2d(arguments, channels, rank, mode):
     common_arguments(),
     st.integers(1, 5),
     st.lists(st.integers(1, 4), min_size=1, max_size=4),
-    st.sampled_from([None, 1, 0.5, 1.0]),
+    RANKS,
 )
 @hypothesis.settings(max_examples=12)
 def test_dense(arguments, units, sizes, rank):
@@ -137,12 +160,43 @@ def test_dense(arguments, units, sizes, rank):
     assert_drop_in(layer, inputs)
 
 
+# With the shape of an output, what axes may have a bias, and the shape of an input.
+EQUATIONS = [
+    # As in attention: to its heads, and back from them.
+    ("abc,cde->abde", (None, 3, 2), "de", (4, 5)),
+    ("abcd,cde->abe", (None, 4), "e", (4, 3, 2)),
+    ("...x,xy->...y", 4, "y", (3, 2, 5)),
+    ("ab...,bc->ac...", 4, "c", (5, 3, 2)),
+    # Rows and columns in no order.
+    ("abcd,edfb->aecf", (3, None, 2), "e", (4, 3, 2)),
+]
+
+
+@pytest.mark.parametrize("equation, output_shape, bias_axes, shape", EQUATIONS)
+@hypothesis.given(common_arguments(), RANKS)
+@hypothesis.settings(max_examples=4)
+def test_einsum_dense(equation, output_shape, bias_axes, shape, arguments, rank):
+    if arguments.pop("use_bias"):
+        arguments["bias_axes"] = bias_axes
+    inputs = random_array((2, *shape))
+    layer = keras_dprp.SVDEinsumDense(equation, output_shape, **arguments, rank=rank)
+    layer.build(inputs.shape)
+    assert_drop_in(layer, inputs)
+
+
+@pytest.mark.parametrize("equation", ["abc,cbd->abd", "abc,cd->ad", "abc,ad->abcd"])
+def test_an_equation_that_is_no_product_with_a_matrix_is_refused(equation):
+    layer = keras_dprp.SVDEinsumDense(equation, (None,) * (len(equation) - 9) + (4,))
+    with pytest.raises(ValueError, match=f"Received: '{equation}' is no product"):
+        layer.build((None, 3, 4))
+
+
 # Both forms of the forward pass: the merged kernel, and one after the other.
 @pytest.mark.parametrize("mode", ["spatial", "channel"])
 @pytest.mark.parametrize("strides", [1, 2])
 @pytest.mark.parametrize("rank, as_pair", [(1.0, False), (1, True)])
 def test_both_forms_of_conv2d(rank, as_pair, strides, mode):
-    inputs = random_array((2, *SIZES, 4))
+    inputs = random_array((2, *SIZES[:2], 4))
     layer = keras_dprp.SVDConv2D(5, (3, 2), strides, "same", rank=rank, mode=mode)
     layer.build(inputs.shape)
     assert layer.trains_as_pair() is as_pair
@@ -173,52 +227,5 @@ def test_on_an_accelerator_only_large_kernels_are_not_merged(
     channels, as_pair, accelerator
 ):
     layer = keras_dprp.SVDConv2D(channels, 3, padding="same", rank=8)
-    layer.build((None, *SIZES, channels))
+    layer.build((None, *SIZES[:2], channels))
     assert layer.trains_as_pair() is as_pair
-
-
-TWINS = [
-    (keras_dprp.SVDConv2D, keras.layers.Conv2D, ["mode"]),
-    (keras_dprp.SVDDense, keras.layers.Dense, []),
-]
-
-
-@pytest.mark.parametrize("factorized, stock, more", TWINS)
-def test_constructor_is_the_stock_one_and_more(factorized, stock, more):
-    def arguments(layer_class):
-        signature = inspect.signature(layer_class.__init__)
-        return [(p.name, p.default, p.kind) for p in signature.parameters.values()]
-
-    left_out = ("lora_rank", "lora_alpha", "quantization_config")
-    expected = [each for each in arguments(stock) if each[0] not in left_out]
-    received = arguments(factorized)
-    # Both end in **kwargs.
-    count = len(expected) - 1
-    assert received[:count] == expected[:count]
-    names = [name for name, *_ in received[count:]]
-    assert names == ["rank", "structure", "compression", *more, "kwargs"]
-
-
-@pytest.mark.parametrize("initializer", ["glorot_uniform", "he_normal", "orthogonal"])
-@pytest.mark.parametrize("groups", [1, 2])
-def test_initial_kernel_is_what_the_initializer_draws(initializer, groups):
-    def draw(layer_class):
-        keras.utils.set_random_seed(3)
-        layer = layer_class(4, (3, 2), groups=groups, kernel_initializer=initializer)
-        layer.build((None, 7, 7, 2 * groups))
-        return ops.convert_to_numpy(layer.kernel)
-
-    np.testing.assert_array_equal(draw(keras_dprp.SVDConv2D), draw(keras.layers.Conv2D))
-    factorised = functools.partial(keras_dprp.SVDConv2D, rank=1.0)
-    assert_close(draw(factorised), draw(keras.layers.Conv2D))
-
-
-def test_initial_kernel_of_a_lower_rank_is_the_best_of_that_rank():
-    def draw(rank):
-        initializer = keras.initializers.GlorotNormal(seed=5)
-        layer = keras_dprp.SVDDense(6, kernel_initializer=initializer, rank=rank)
-        layer.build((None, 8))
-        return ops.convert_to_numpy(layer.kernel)
-
-    U, s, Vt = np.linalg.svd(draw(None))
-    assert_close(draw(2), U[:, :2] * s[:2] @ Vt[:2])

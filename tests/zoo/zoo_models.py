@@ -31,12 +31,6 @@ MODELS = {
 INT8_MODELS = ("EfficientNetB0", "MobileNetV2", "MobileNetV3Small")
 
 
-def target(name):
-    """The share of the parameters to keep, half of them where that is possible."""
-    # Most of these is in SeparableConv2D layers, which have no factorised form.
-    return {"NASNetMobile": 0.6, "Xception": 0.96}.get(name, 0.5)
-
-
 def build(name):
     """A model of the zoo; nothing is downloaded."""
     side, arguments = MODELS[name]
