@@ -57,7 +57,7 @@ def reason_left(layer, mode="spatial"):
     if type(layer) in HALVES:
         return reason_left(split(layer)[1], mode)
     if type(layer) not in TWINS:
-        return f"a {type(layer).__name__} has no factorised form"
+        return f"there is no factorised form of {type(layer).__name__}"
     if reason := TWINS[type(layer)].reason_left(layer):
         return reason
     if layer.kernel_constraint is not None:

@@ -73,7 +73,7 @@ def test_summary_counts_what_recurrent_layers_hold_and_compute():
     rows = {row.name: row for row in dprp.summary(every_layer(model)).rows}
     assert list(rows) == ["lstm", "gru", "dense"]
     lstm, gru = rows["lstm"], rows["gru"]
-    assert (lstm.form, lstm.kernel) == ("a LSTM has no factorised form", (6, 16))
+    assert (lstm.form, lstm.kernel) == ("there is no factorised form of LSTM", (6, 16))
     for row in (lstm, gru):
         assert row.parameters == model.get_layer(row.name).count_params()
     assert lstm.macs == 5 * (6 + 4) * 4 * 4

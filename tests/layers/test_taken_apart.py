@@ -20,7 +20,7 @@ def test_a_separable_convolution_becomes_two_layers():
     assert depthwise.bias is None
     assert pointwise.activation is keras.activations.relu
     forms = {row.name: row.form for row in dprp.summary(model).rows}
-    assert forms["apart_depthwise"] == "a DepthwiseConv2D has no factorised form"
+    assert forms["apart_depthwise"] == "there is no factorised form of DepthwiseConv2D"
     assert forms["apart"] == "dense"
 
 
