@@ -110,10 +110,10 @@ def page():
         "What quantization-aware training, pruning and clustering change in the files. "
         "The last column is the size in a compressed archive, which is where zeros and "
         "few distinct weights pay; see [tfmot](reference/tfmot.md).\n\n"
-        "A network that post-training int8 hardly hurts gains nothing from "
-        "quantization-aware training. With it the networks pruned to 50% end above "
-        "their own float32 file, so the gain comes from training on, not from the "
-        "rounding.\n\n" + "\n".join(sections)
+        "Where post-training int8 hardly hurts, quantization-aware training hardly "
+        "helps. It lifts the ResNet-20 that is pruned to 50% above its own float32 "
+        "file, so the gain comes from training on, not from the rounding.\n\n"
+        + "\n".join(sections)
     )
 
 
