@@ -104,7 +104,7 @@ def page():
         "\n\n# Integer files, measured\n\n"
         "What int8 costs a whole network is under [Results]"
         "(results.md); this is about two ways to lower the "
-        "price. The networks are of a former version of the package.\n\n"
+        "price. The ResNet-20s are of a former version of the package.\n\n"
         + balance_section(balance)
         + "\n## Training on with tfmot\n\n"
         "What quantization-aware training, pruning and clustering change in the files. "
