@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_dprp import kernels
 from keras_dprp.copies import copy_all_but_kernel, copy_variable, free_name, twin_config
-from keras_dprp.graph import flatten_layers, is_graph, walk
+from keras_dprp.graph import flatten_layers, is_graph, overrides, walk
 from keras_dprp.kernels import ATTENTION, TWINS
 from keras_dprp.layers.equation import Equation
 
@@ -57,9 +57,9 @@ def _is_plain(layer, args, kwargs):
     config, parts = layer.get_config(), projections(layer)
     built = input_shapes(layer)
     given = dict(zip(_INPUTS, args, strict=False)) | kwargs
-    # What else it is called with, and what of that is known here.
+    # What is said to be off is as if it were not said.
+    given = {n: x for n, x in given.items() if not (x is None or x is False)}
     more = given.keys() - {*_INPUTS, "training"}
-    more = {name for name in more if not (given[name] is None or given[name] is False)}
     known = set() if config["dropout"] else {"use_causal_mask"}
     shapes = {name: given[name].shape for name in _INPUTS if name in given}
     return (
@@ -93,7 +93,7 @@ def reason_left(layer, mode, plain):
         mode: That of `factorize`.
         plain: What `plain_attention` found.
     """
-    if not isinstance(layer, ATTENTION):
+    if type(layer) not in ATTENTION:
         return kernels.reason_left(layer, mode)
     if layer not in plain:
         return "its attention has a mask or the like"
@@ -102,7 +102,11 @@ def reason_left(layer, mode, plain):
 
 
 def _makes_masks(layer):
-    return isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False)
+    return (
+        isinstance(layer, keras.layers.Masking)
+        or getattr(layer, "mask_zero", False)
+        or overrides(layer, "compute_mask")
+    )
 
 
 class Attention:
@@ -135,7 +139,10 @@ class Attention:
                 dtype=layer.dtype_policy,
             )
 
-    def __call__(self, query, value, key=None, training=None, use_causal_mask=False):
+    def __call__(
+        self, query, value, key=None, training=None, use_causal_mask=False, **off
+    ):
+        # In `off` is what `_is_plain` found to be None or False.
         query = self.parts["query"](query)
         key = self.parts["key"](value if key is None else key)
         value = self.parts["value"](value)

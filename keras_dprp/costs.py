@@ -39,7 +39,8 @@ class LayerCost:
     def at(self, metric, rank):
         """Cost at `rank` (None: dense) of the form that `fold` chooses."""
         if metric == BYTES:
-            return self.files.factorised(self.layer, self.operations(rank))
+            calls = len(self.input_shapes)
+            return self.files.factorised(self.layer, self.operations(rank), calls)
         shapes = self.input_shapes[:1] if metric == "parameters" else self.input_shapes
         return sum(
             self._of(metric, operation)
@@ -100,7 +101,8 @@ class NetworkCost:
         }
         self.other_macs: collections.Counter = collections.Counter()
         others = []
-        for call in layer_calls(model) if is_graph(model) else ():
+        calls = layer_calls(model) if is_graph(model) else []
+        for call in calls:
             if call.layer in self.layers:
                 self.layers[call.layer].input_shapes.append(call.input_shape)
                 continue
@@ -116,7 +118,7 @@ class NetworkCost:
         self.files = files
         if files is not None:
             stock = {x: own for x, own in lasting.items() if x not in self.layers}
-            self.other[BYTES] = files.rest(stock, [call for call, _ in others])
+            self.other[BYTES] = files.rest(stock, calls, _functions(model))
         if profile is not None:
             dense = sum(cost.dense(LATENCY) for cost in self.layers.values())
             self.other[LATENCY] = profile.rest(dense, others)
@@ -183,6 +185,17 @@ def lasting_variables(layer):
     inside = {id(v) for each in flatten_layers(layer) for v in each.variables}
     own = [v for v in layer.variables if id(v) not in inside]
     return [v for v in own if keras.backend.is_float_dtype(v.dtype)]
+
+
+def _functions(model):
+    """The operations of a graph that are no layers, as `x + y`; of nested ones, too."""
+    found = []
+    for operation in getattr(model, "operations", getattr(model, "layers", [])):
+        if is_graph(operation):
+            found += _functions(operation)
+        elif not isinstance(operation, keras.Layer):
+            found.append(operation)
+    return found
 
 
 def _lasting_by_layer(layers):

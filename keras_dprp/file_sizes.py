@@ -1,112 +1,93 @@
 """The size of a .tflite file, told from a network's layers before there is a file.
 
 A file has the numbers and tables that say what they are: of every tensor, with its name
-and its quantization, and of every operation. What a table takes was fitted to files
-that `tflite_export.export` has written. Of normalizations and activations that LiteRT
-merges into the operation before, the names stay.
+and its quantization, and of every operation. Of normalizations and activations that
+LiteRT merges into the operation before, the names stay.
 """
 
 import math
-from dataclasses import dataclass
 
 import keras
 
+from keras_dprp.file_parts import FileParts, aligned
 from keras_dprp.kernels import WITH_KERNEL
-from keras_dprp.layers.distillation import Distillation
+from keras_dprp.layers import SVDLayer
+from keras_dprp.merging import (
+    FUSED,
+    LEFT_OUT,
+    activation_of,
+    is_merged_activation,
+    kernels_before,
+)
 
 BYTES = "bytes"
-# Each buffer begins at a multiple of it.
-_ALIGNMENT = 16
-# What a file has in any case, the table of a tensor, and that of an operation.
-_FILE, _TENSOR, _OPERATION = 860, 80, 40
-# The table of an operation that makes float32 of a constant.
-_RESTORING = 15
-# A scale and a zero point, and the table of those of all filters.
-_SCALE, _SCALES = 12, 16
-# Of the name of a tensor, beside those of the model and of the layer.
-_NAME = 18
-# How often a convolution with a bias of its own is named more than without.
-_BIAS_NAMES = 4
-# A few numbers, as of axes or of a shape.
-_FEW = 16
+# What a file has in any case.
+_FILE = 860
 
-_LEFT_OUT = (
-    keras.layers.InputLayer,
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.GaussianNoise,
-    keras.layers.ActivityRegularization,
-    Distillation,
-)
 _WITH_FEW_NUMBERS = (
     keras.layers.GlobalAveragePooling1D,
     keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalAveragePooling3D,
+    keras.layers.GlobalMaxPooling1D,
     keras.layers.GlobalMaxPooling2D,
     keras.layers.ZeroPadding1D,
     keras.layers.ZeroPadding2D,
     keras.layers.Flatten,
     keras.layers.Reshape,
 )
-_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-_MERGED = ("relu", "relu6")
-
-
-@dataclass(frozen=True)
-class FileKind:
-    """What files of a quantization store.
-
-    Attributes:
-        weight, bias: Bytes of a number.
-        weight_scales, bias_scales: Whether each filter has a scale.
-        tensor: Bytes of a tensor's table.
-        restored: Whether an operation makes float32 of each constant.
-        converted: Whether inputs are quantized, and outputs made float32 again.
-    """
-
-    weight: int
-    bias: int
-    weight_scales: bool
-    bias_scales: bool
-    tensor: int
-    restored: bool = False
-    converted: bool = False
-
-
-KINDS = {
-    None: FileKind(4, 4, False, False, _TENSOR),
-    "float16": FileKind(2, 2, False, False, _TENSOR, restored=True),
-    "dynamic": FileKind(1, 4, True, False, _TENSOR),
-    "int8": FileKind(1, 4, True, True, _TENSOR + 23, converted=True),
+# Of layers that become several operations: how many more than one, and how many
+# constants of a few numbers they share.
+_SEVERAL: dict[type, tuple[int, int]] = {
+    keras.layers.Embedding: (3, 2),
+    keras.layers.GRU: (31, 20),
+    keras.layers.LSTM: (30, 16),
+    keras.layers.SimpleRNN: (20, 12),
+    keras.layers.LayerNormalization: (10, 3),
+    keras.layers.UpSampling2D: (4, 5),
 }
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+_AFFINE = (keras.layers.Rescaling, keras.layers.Normalization)
+_PRODUCTS = (keras.layers.Dense, keras.layers.EinsumDense)
+_TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose)
+# In a file they are convolutions of images.
+_SEQUENTIAL = (
+    keras.layers.Conv1D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.SeparableConv1D,
+)
 
 
 class FileSize:
     """How many bytes the parts of a network take in a file.
 
     Args:
-        model_name: Of the network: nearly every tensor has it in its name.
-        quantization: A key of `KINDS`.
+        model: The network.
+        quantization: A key of `file_parts.KINDS`.
     """
 
-    def __init__(self, model_name, quantization):
+    def __init__(self, model, quantization):
         self.quantization = quantization
-        self._model_name, self._kind = model_name, KINDS[quantization]
+        self._parts = FileParts(model, quantization)
 
-    def factorised(self, layer, operations):
+    def factorised(self, layer, operations, calls):
         """Bytes of a factorised layer, dense or as a pair.
 
         Args:
             layer: An `SVDLayer`.
             operations: A list of the `Operation`s of one call.
+            calls: Int: how many calls of it there are.
         """
-        total = self._own_activation(layer)
+        parts, total = self._parts, calls * self._own_activation(layer)
         for number, operation in enumerate(operations, start=1):
-            total += self._operation(layer)
-            total += self._kernel(layer, operation.parameters, operation.filters)
-            is_last = number == len(operations)
-            is_convolution = bool(operation.kernel)
-            total += self._bias_after(layer, operation.filters, is_last, is_convolution)
+            has_bias = layer.bias is not None and number == len(operations)
+            axes = len(operation.kernel)
+            total += calls * parts.operation(layer)
+            total += self._kernel(layer, operation.parameters, operation.filters, axes)
+            positions = math.prod(operation.outputs)
+            bias = self._bias_after(layer, operation.filters, has_bias, axes, positions)
+            # The inputs of each call have a scale, and with it those of a bias.
+            total += bias * (calls if parts.kind.bias_scales else 1)
         return total
 
     def shared(self, operations):
@@ -115,89 +96,132 @@ class FileSize:
         Args:
             operations: Dict from each factorised layer to its `Operation`s.
         """
-        total, seen = 0, set()
+        parts, total, seen = self._parts, 0, set()
         for layer, (first, *second) in operations.items():
             if not second or not first.kernel:
                 continue
             if first.filters in seen:
                 # With scales there are tensors that share their numbers.
                 total += (
-                    _aligned(first.filters * self._kind.bias)
-                    if self._kind.bias_scales
-                    else self._bias(layer, first.filters)
+                    aligned(first.filters * parts.kind.bias)
+                    if parts.kind.bias_scales
+                    else parts.bias(layer, first.filters)
                 )
             seen.add(first.filters)
         return total
 
-    def rest(self, variables, calls):
-        """Bytes of all that is not factorised.
+    def rest(self, variables, calls, functions):
+        """Bytes of all that does not depend on ranks.
 
         Args:
-            variables: Dict from each layer to a list of its own variables that stay.
+            variables: Dict from each layer that is not factorised to a list of its own
+                variables that stay.
             calls: A list of the `Call`s of all layers.
+            functions: A list of the `keras.Operation`s that are no layers.
         """
-        total, left = _FILE, dict(variables)
-        if self._kind.converted:
-            total += 2 * (_OPERATION + self._kind.tensor + _NAME)
+        parts, total, left = self._parts, _FILE, dict(variables)
+        if parts.kind.converted:
+            total += 2 * parts.conversion()
         for call in calls:
             layer = call.layer
             own = left.pop(layer, [])
-            if isinstance(layer, _LEFT_OUT):
+            total += self._around(call)
+            if isinstance(layer, (*LEFT_OUT, SVDLayer)):
                 continue
             if isinstance(layer, keras.layers.BatchNormalization):
                 total += self._normalization(call)
-            elif _is_merged(layer):
+            elif is_merged_activation(layer):
                 total += self._merged_names(layer, call.sources)
             else:
-                total += self._operation(layer) + self._constants(layer, own)
+                total += parts.operation(layer) + self._constants(layer, own)
         # Of what is inside other layers, and of a subclassed model, no call is known.
         for layer, own in left.items():
             if own:
-                total += self._operation(layer) + self._constants(layer, own)
-        return total
+                total += parts.operation(layer) + self._constants(layer, own)
+        apart = [each for each in functions if type(each).__name__.lower() not in FUSED]
+        return total + sum(map(parts.operation, apart))
 
     def _constants(self, layer, variables):
         """Bytes of what an operation has besides its input."""
-        if isinstance(layer, (keras.layers.Rescaling, keras.layers.Normalization)):
-            return 2 * self._constant(layer, _FEW) + self._operation(layer)
-        if isinstance(layer, _WITH_FEW_NUMBERS):
-            return self._table(layer) + _FEW
+        parts, total = self._parts, self._own_activation(layer)
+        if isinstance(layer, _AFFINE):
+            return 2 * parts.few_weights(layer) + parts.operation(layer)
+        if isinstance(layer, keras.layers.PReLU):
+            size = math.prod(layer.alpha.shape) * parts.kind.bias
+            return parts.constant(layer, size) + parts.mentions(layer, 3, 3)
+        more, few = _SEVERAL.get(type(layer), (0, 0))
+        few += isinstance(layer, _WITH_FEW_NUMBERS)
+        total += more * parts.operation(layer) + few * parts.few_numbers(layer)
         shapes = [tuple(variable.shape) for variable in variables]
         kernels = [shape for shape in shapes if len(shape) > 1]
-        total = self._own_activation(layer)
         if not isinstance(layer, WITH_KERNEL):
             vectors = [shape for shape in shapes if len(shape) < 2]
-            total += sum(self._bias(layer, math.prod(shape)) for shape in vectors)
+            total += sum(parts.bias(layer, math.prod(shape)) for shape in vectors)
         for number, shape in enumerate(kernels, start=1):
             is_last = number == len(kernels)
-            # The first of two is the depthwise one of a separable convolution.
-            each_channel = isinstance(layer, _DEPTHWISE) or not is_last
+            is_first = isinstance(layer, _SEPARABLE) and not is_last
+            each_channel = isinstance(layer, _DEPTHWISE) or is_first
             filters = math.prod(shape[-2:]) if each_channel else shape[-1]
-            total += self._kernel(layer, math.prod(shape), filters)
-            total += 0 if is_last else self._operation(layer)
+            axes = len(shape) - 2 if isinstance(layer, WITH_KERNEL) else 0
+            total += self._kernel(layer, math.prod(shape), filters, axes)
+            total += 0 if is_last else parts.operation(layer)
             if isinstance(layer, WITH_KERNEL):
-                total += self._bias_after(layer, filters, is_last, len(shape) > 2)
+                has_bias = layer.bias is not None and is_last
+                total += self._bias_after(layer, filters, has_bias, axes)
         return total
 
-    def _bias_after(self, layer, filters, is_last, is_convolution):
+    def _kernel(self, layer, numbers, filters, axes):
+        """Bytes of a kernel."""
+        parts = self._parts
+        # Of the words that a dynamic file looks up it makes no integers either.
+        is_dynamic = parts.kind.weight_scales and not parts.kind.converted
+        if axes == 3 or (is_dynamic and isinstance(layer, keras.layers.Embedding)):
+            return parts.float_kernel(layer, numbers)
+        return parts.kernel(layer, numbers, filters)
+
+    def _bias_after(self, layer, filters, has_bias, axes, positions=1):
         """Bytes of an operation's bias: of zeros where a convolution has none."""
-        if layer.bias is None or not is_last:
-            return self._bias(layer, filters) if is_convolution else 0
-        names = _BIAS_NAMES if is_convolution else 0
-        return self._bias(layer, filters) + names * self._name(layer)
+        parts = self._parts
+        if not has_bias:
+            return parts.bias(layer, filters) if axes in (1, 2) else 0
+        # Beside its own name a bias has that of the convolution, or of the product.
+        names = 2 if axes or positions > 1 else 0
+        total = parts.bias(layer, filters) + parts.mentions(layer, names, names)
+        # It is a sum of integers after a convolution that is not one of integers.
+        apart = axes == 3 and parts.kind.converted
+        return total + 3 * parts.conversion() if apart else total
 
     def _normalization(self, call):
         """One after a kernel is merged into it; another is a product and a sum."""
-        layer, sources = call.layer, call.sources
-        kernels = [source for source in sources if isinstance(source, WITH_KERNEL)]
+        layer, kernels = call.layer, kernels_before(call)
         if kernels:
             # It multiplies a bias, too.
             mentions = 2 if kernels[0].bias is None else 4
-            return mentions * self._merged_names(layer, sources)
+            return mentions * self._merged_names(layer, call.sources)
         # Activations, all integers where a bias has scales.
-        width = self._kind.weight if self._kind.bias_scales else self._kind.bias
-        stored = self._constant(layer, layer.moving_mean.shape[0] * width)
-        return 2 * (self._operation(layer) + stored)
+        kind, parts = self._parts.kind, self._parts
+        width = kind.weight if kind.bias_scales else kind.bias
+        stored = parts.constant(layer, layer.moving_mean.shape[0] * width)
+        return 2 * (parts.operation(layer) + stored)
+
+    def _around(self, call):
+        """Bytes of what gives a layer's tensors another shape, of one call."""
+        layer, parts = call.layer, self._parts
+        if _is(layer, _PRODUCTS):
+            # The vectors of a sequence are one matrix.
+            is_sequence = len(call.output_shape) > 2
+            reshaped = parts.operation(layer) + parts.mentions(layer, 0, 2)
+            return reshaped if is_sequence else 0
+        if _is(layer, _TRANSPOSED):
+            return parts.few_numbers(layer)
+        if not _is(layer, _SEQUENTIAL):
+            return 0
+        total, reshaping = parts.mentions(layer, 2, 2), 2
+        if layer.padding == "causal":
+            total += parts.operation(layer) + parts.few_numbers(layer)
+        elif any(_is(source, _SEQUENTIAL) for source in call.sources):
+            reshaping = 0
+        return total + reshaping * (parts.operation(layer) + parts.few_numbers(layer))
 
     def _merged_names(self, layer, sources):
         """Bytes of a layer's name, in those of a bias and of what is computed."""
@@ -205,46 +229,17 @@ class FileSize:
         constants = sum(isinstance(source, with_bias) for source in sources)
         if any(isinstance(source, _DEPTHWISE) for source in sources):
             constants += 3
-        copies = 2 if self._kind.restored else 1
-        return (1 + copies * constants) * self._name(layer)
+        return self._parts.mentions(layer, constants, 1)
 
     def _own_activation(self, layer):
-        name = getattr(getattr(layer, "activation", None), "__name__", "linear")
+        name = activation_of(layer)
         if name == "linear":
             return 0
-        return 2 * self._name(layer) if name in _MERGED else self._operation(layer)
-
-    def _kernel(self, layer, numbers, filters):
-        scales = filters * _SCALE + _SCALES if self._kind.weight_scales else 0
-        return self._constant(layer, numbers * self._kind.weight) + scales
-
-    def _bias(self, layer, numbers):
-        scales = numbers * _SCALE if self._kind.bias_scales else 0
-        return self._constant(layer, numbers * self._kind.bias) + scales
-
-    def _constant(self, layer, size):
-        """A tensor that is stored, of a size in bytes."""
-        total = _aligned(size) + self._table(layer)
-        return total + self._kind.restored * (_RESTORING + self._table(layer))
-
-    def _operation(self, layer):
-        """An operation, and the tensor that it computes."""
-        return _OPERATION + self._table(layer)
-
-    def _table(self, layer):
-        return self._kind.tensor + self._name(layer)
-
-    def _name(self, layer):
-        return _NAME + len(self._model_name) + len(layer.name)
+        if name in FUSED:
+            return self._parts.mentions(layer, 1, 1)
+        return self._parts.operation(layer)
 
 
-def _is_merged(layer):
-    """Whether it is an activation that vanishes in the operation before."""
-    activation = getattr(layer, "activation", None)
-    is_activation = isinstance(layer, keras.layers.Activation)
-    named = getattr(activation, "__name__", "") in _MERGED
-    return isinstance(layer, keras.layers.ReLU) or (is_activation and named)
-
-
-def _aligned(size):
-    return -(-size // _ALIGNMENT) * _ALIGNMENT
+def _is(layer, kinds):
+    """Whether a layer, factorised or not, is of some kinds of stock layers."""
+    return issubclass(getattr(layer, "stock_class", type(layer)), kinds)

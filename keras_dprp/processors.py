@@ -10,20 +10,11 @@ from dataclasses import dataclass
 
 import keras
 
-from keras_dprp.kernels import WITH_KERNEL
-from keras_dprp.layers.distillation import Distillation
+from keras_dprp.merging import LEFT_OUT, is_merged_activation, kernels_before
 from keras_dprp.tiles import KERNELS, Tile
 
-# What is not in a file, or merged into the operation before it.
-_FREE = (
-    keras.layers.ReLU,
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.Flatten,
-    keras.layers.Reshape,
-    Distillation,
-)
+# What moves nothing.
+_FREE = (*LEFT_OUT, keras.layers.Flatten, keras.layers.Reshape)
 
 
 @dataclass(frozen=True)
@@ -106,10 +97,8 @@ NAMES = tuple(KERNELS)
 def _vanishes(call):
     """Whether a file has nothing for a call."""
     if isinstance(call.layer, keras.layers.BatchNormalization):
-        # It is merged into a kernel before it, but not into one that comes after.
-        sources = call.sources
-        return bool(sources) and all(isinstance(x, WITH_KERNEL) for x in sources)
-    return isinstance(call.layer, _FREE)
+        return bool(kernels_before(call))
+    return isinstance(call.layer, _FREE) or is_merged_activation(call.layer)
 
 
 def _flat(shapes):

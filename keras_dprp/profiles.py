@@ -93,8 +93,8 @@ def read(profile, quantization=None):
         ValueError: If the name is not known and there is no such file, if the file is
             damaged, of another version or another kind, or if nothing was timed yet.
     """
-    if profile in NAMES:
-        return Processor(profile, quantization)
+    if str(profile) in NAMES:
+        return Processor(str(profile), quantization)
     found = _read_file(profile)
     if quantization not in (None, found.quantization):
         raise ValueError(

@@ -42,15 +42,15 @@ class RankPruningCallback(keras.callbacks.Callback):
             or the path of a file that `python -m tflite_export --profile` measured on
             the device. By name, times are estimated: no board has confirmed those of a
             Cortex, so use them for a `target`.
-        quantization: None (float32), "float16", "dynamic" or "int8": the kind of file
-            that "bytes", or "latency" by a processor's name, are of.
+        quantization: For "bytes" None (float32), "float16", "dynamic" or "int8": the
+            kind of the file. For "latency" by a processor's name None or "int8".
         threshold: None, or a float in [0, 1): the largest share of s² that an event
             may cut off a layer. For penalties, which make that share small.
         start: Int or None. Epoch of the first event, counted from 0 as `initial_epoch`
             is; 0 for a trained network. Defaults to half of the epochs.
         stop: Int or None. Epoch of the last event.
         events: Int or None. How many.
-        multiple_of: Int. Ranks are multiples of it, as of devices that share a layer.
+        multiple_of: Int. Ranks are multiples of it; a layer may stay as it is.
         min_rank: Int. No rank falls below it.
         verbose: 0 (silent) or 1 (a line for every event).
 
@@ -115,12 +115,9 @@ class RankPruningCallback(keras.callbacks.Callback):
         self._task_losses: list[float] = []
         self.cost = self.size.cost_of(self.model)
         self.rule = make_rule(self.size, self.cost, self.layers, self._task_losses)
-        self.schedule = plan_events(
-            self.params.get("epochs") or 1,
-            self.start,
-            self.stop,
-            self.events or self.rule.default_events,
-        )
+        epochs = self.params.get("epochs") or 1
+        events = self.events or self.rule.default_events
+        self.schedule = plan_events(epochs, self.start, self.stop, events)
         self._warn_if_too_early()
         self.history, self.epoch_logs = [], []
 
@@ -146,8 +143,7 @@ class RankPruningCallback(keras.callbacks.Callback):
         if penalized:
             structure = sum(layer.structure_penalty() for layer in penalized)
             compression = sum(layer.compression_penalty() for layer in penalized)
-            logs["structure_penalty"] = structure
-            logs["compression_penalty"] = compression
+            logs.update(structure_penalty=structure, compression_penalty=compression)
             added += structure + compression
         self._task_losses.append(logs.get("loss", np.nan) - added)
         self.epoch_logs.append({"epoch": epoch, **logs})
@@ -198,9 +194,8 @@ class RankPruningCallback(keras.callbacks.Callback):
                 layer.kept_rank.assign(float(rank or layer.rank))
 
     def _warn_if_too_early(self):
-        # Of several fits only the first may say so.
         epochs, stop = self.params.get("epochs"), self.schedule.stop
-        if epochs and stop >= epochs and not self.epoch_logs:
+        if epochs and stop >= epochs and not self.epoch_logs:  # Of several fits once.
             warnings.warn(
                 f"`start` and `stop` must be below {epochs}, the `epochs` of this "
                 f"`fit`, for all ranks to fall in it. Received: start={self.start}, "
@@ -222,15 +217,15 @@ class RankPruningCallback(keras.callbacks.Callback):
             )
 
     def _warn_if_too_late(self, epoch):
-        amount, metric = self.size.amount(self.cost), self.size.metric
-        now = self.cost.now(metric)
-        source = f", {self.cost.latency_source}" if metric == LATENCY else ""
-        if amount is not None and epoch > self.schedule.stop and now > amount:
+        cost, metric, stop = self.cost, self.size.metric, self.schedule.stop
+        amount, now = self.size.amount(cost), cost.now(metric)
+        if amount is not None and epoch > stop and now > amount:
+            source = f", {cost.latency_source}" if metric == LATENCY else ""
+            stay, asked = amount_text(metric, now), amount_text(metric, amount)
             warnings.warn(
-                f"This `fit` goes on in epoch {epoch}, after the last event in "
-                f"epoch {self.schedule.stop}: {amount_text(metric, now)} stay, where "
-                f"{amount_text(metric, amount)} are asked for{source}. Pass a later "
-                "`start` and `stop`.",
+                f"This `fit` goes on in epoch {epoch}, after the last event in epoch "
+                f"{stop}: {stay} stay, where {asked} are asked for{source}. Pass a "
+                "later `start` and `stop`.",
                 stacklevel=2,
             )
 

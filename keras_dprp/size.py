@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from keras_dprp import profiles
 from keras_dprp.arguments import number, whole_number
 from keras_dprp.costs import LATENCY, METRICS, NetworkCost
-from keras_dprp.file_sizes import BYTES, KINDS, FileSize
+from keras_dprp.file_parts import KINDS
+from keras_dprp.file_sizes import BYTES, FileSize
 
 # What says how small: which numbers are valid, in code and in words.
 _RANGES = {
@@ -101,7 +102,7 @@ class Size:
             profile = profiles.read(self.profile, quantization)
             quantization = profile.quantization
         if with_bytes or self.metric == BYTES:
-            files = FileSize(model.name, quantization)
+            files = FileSize(model, quantization)
         return NetworkCost(model, profile, files)
 
     @property

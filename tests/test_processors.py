@@ -136,8 +136,16 @@ def test_a_normalisation_takes_time_where_no_kernel_comes_before_it():
     assert before > after
 
 
+def test_a_normalisation_over_an_activation_takes_time():
+    processor = Processor("cortex-a72")
+    model = images(layers.Conv2D(8, 3, activation="relu"))
+    more = images(layers.Conv2D(8, 3, activation="relu"), layers.BatchNormalization())
+    assert latency(more, processor) > latency(model, processor)
+
+
 def test_what_vanishes_in_a_file_takes_no_time():
     inner = [layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.5)]
+    inner += [layers.Activation("relu"), layers.Identity()]
     model = images(layers.Conv2D(8, 3))
     more = images(layers.Conv2D(8, 3), *inner, layers.Flatten())
     processor = Processor("cortex-a76", "int8")
@@ -184,6 +192,7 @@ def test_unknown_names_are_met_with_those_that_are_known(name):
 
 def test_by_name_a_file_is_float32_or_int8():
     assert dprp.profiles.read("cortex-a53").quantization is None
+    assert dprp.profiles.read(Path("cortex-a53")).source == "estimated for cortex-a53"
     assert dprp.profiles.read("cortex-a53", "int8").quantization == "int8"
     with pytest.raises(ValueError, match=r"\(None, 'int8'\).*Received: .*'dynamic'"):
         dprp.profiles.read("cortex-a53", "dynamic")

@@ -159,16 +159,25 @@ def _load_weights(model, filepath, *args, **kwargs):
     try:
         _keras_load_weights(model, filepath, *args, **kwargs)
     except ValueError as error:
-        # Of these files Keras gives no layer more than values of the same shape.
-        is_legacy = re.search(r"(?<!\.weights)\.(h5|hdf5)$", str(filepath))
-        if not (is_legacy and shape_shifters(model)):
+        if not shape_shifters(model):
             raise
-        raise ValueError(
-            "A legacy HDF5 file must have the ranks that the model has. Load the whole "
-            "model, `keras.saving.load_model(...)`, and take its weights: "
-            "`model.set_weights(loaded.get_weights())`; or save weights as "
-            f"'.weights.h5'. Received: '{filepath}': {error}"
-        ) from error
+        if re.search(r"(?<!\.weights)\.(h5|hdf5)$", str(filepath)):
+            # Of these files Keras gives no layer more than values of the same shape.
+            advice = (
+                "A legacy HDF5 file must have the ranks that the model has. Load the "
+                "whole model, `keras.saving.load_model(...)`, and take its weights: "
+                "`model.set_weights(loaded.get_weights())`; or save weights as "
+                "'.weights.h5'."
+            )
+        elif "could not be loaded" in str(error):
+            # Keras names one layer, which may be half of one that was taken apart.
+            advice = (
+                "The file must be of a model with the same factorised layers. Load a "
+                "stock model's weights into that model, before `factorize`."
+            )
+        else:
+            raise
+        raise ValueError(f"{advice} Received: '{filepath}': {error}") from error
 
 
 @functools.wraps(_keras_set_weights)

@@ -16,7 +16,14 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 )
 @pytest.mark.parametrize(
     "name",
-    ["defaults", "latency_budget", "processors", "quantization", "training_speed"],
+    [
+        "defaults",
+        "file_sizes",
+        "latency_budget",
+        "processors",
+        "quantization",
+        "training_speed",
+    ],
 )
 def test_the_page_is_what_the_results_give(name):
     report = BENCHMARKS / name / "report.py"

@@ -67,6 +67,15 @@ def test_the_projections_of_attention_become_layers():
     assert model.get_layer("attend_output").output.shape == (None, 6, 8)
 
 
+def test_attention_may_be_told_what_it_does_not_do():
+    off = dict.fromkeys(("return_attention_scores", "use_causal_mask"), False)
+    build = attending(lambda a, x: a(x, a(x, x, None), attention_mask=None, **off))
+    stock = build()
+    model = dprp.factorize(stock)
+    assert len(factorized_layers(model)) == 4
+    assert_same_outputs(model, stock)
+
+
 def test_attention_with_dropout_is_that_of_the_stock_layer_in_use():
     inputs = keras.Input((6, 8))
     x = layers.MultiHeadAttention(2, 4, dropout=0.5, seed=1)(inputs, inputs)
@@ -90,6 +99,18 @@ def attending(call, **arguments):
     return build
 
 
+class LargeOnly(layers.Layer):
+    """Makes a mask of its own."""
+
+    supports_masking = True
+
+    def call(self, inputs):
+        return inputs
+
+    def compute_mask(self, inputs, mask=None):
+        return keras.ops.any(inputs > 0.5, axis=-1)
+
+
 MORE_THAN_ATTENTION = "its attention has a mask or the like"
 
 
@@ -100,6 +121,7 @@ MORE_THAN_ATTENTION = "its attention has a mask or the like"
         attending(lambda a, x: a(x, x, return_attention_scores=True)[0]),
         attending(lambda a, x: a(x, x, use_causal_mask=True), dropout=0.1),
         attending(lambda a, x: a(layers.Masking()(x), x)),
+        attending(lambda a, x: a(LargeOnly()(x), x)),
         attending(lambda a, x: a(x, x), use_gate=True),
         attending(lambda a, x: a(x, x), sliding_window=2),
         attending(lambda a, x: a(x, x), value_dim=3),
@@ -114,3 +136,27 @@ def test_attention_that_does_more_is_left_as_it_is(build):
     assert report.rows[0].form == MORE_THAN_ATTENTION
     assert report.rows[0].parameters == model.get_layer("attend").count_params()
     assert report.rows[0].macs >= 6 * 4 * 8 * 6
+
+
+class OwnAttention(layers.MultiHeadAttention):
+    """May do anything."""
+
+
+def test_a_class_of_the_users_own_is_named_as_the_reason():
+    inputs = keras.Input((6, 8))
+    outputs = layers.Dense(3)(OwnAttention(2, 4, name="attend")(inputs, inputs))
+    form = dprp.summary(keras.Model(inputs, outputs)).rows[0].form
+    assert form == "there is no factorised form of OwnAttention"
+
+
+def test_weights_of_the_stock_model_are_refused_with_what_to_do(tmp_path):
+    inputs = keras.Input((6, 6, 4))
+    x = layers.SeparableConv2D(8, 3)(inputs)
+    stock = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    stock.save_weights(tmp_path / "stock.weights.h5")
+    model = dprp.factorize(stock)
+    with (
+        pytest.warns(UserWarning, match="Skipping nested container"),
+        pytest.raises(ValueError, match="before `factorize`. Received: .*stock"),
+    ):
+        model.load_weights(tmp_path / "stock.weights.h5")

@@ -58,6 +58,89 @@ def before_normalized():
     return keras.Model(inputs, layers.Dense(10, "softmax")(x))
 
 
+def towers():
+    """A layer called twice: in integers each call has a bias of its own."""
+    inputs = [keras.Input((16, 16, 8), name=name) for name in ("left", "right")]
+    first = layers.Conv2D(48, 3, padding="same", activation="relu")
+    second = layers.Conv2D(64, 3, padding="same", activation="relu")
+    x = layers.Concatenate()([second(first(x)) for x in inputs])
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(10)(x))
+
+
+def sequence():
+    """Words and sequences: LiteRT knows convolutions of images only."""
+    inputs = keras.Input((32,), dtype="int32")
+    x = layers.Embedding(50, 32)(inputs)
+    for padding in ("same", "causal"):
+        x = layers.Conv1D(64, 5, padding=padding, activation="relu")(x)
+    x = layers.GRU(32)(x)
+    return keras.Model(inputs, layers.Dense(10)(layers.Dense(128, "relu")(x)))
+
+
+def volume():
+    """Convolutions that LiteRT computes in floating point, even in int8 files."""
+    x = inputs = keras.Input((6, 8, 8, 2))
+    for filters in (16, 32):
+        x = layers.Conv3D(filters, 3, padding="same", activation="relu")(x)
+    return keras.Model(inputs, layers.Dense(5)(layers.GlobalAveragePooling3D()(x)))
+
+
+def attention():
+    """Sequences whose vectors are a matrix, and layers of many operations."""
+    x = inputs = keras.Input((16, 32))
+    x = layers.LayerNormalization()(x + layers.MultiHeadAttention(4, 8)(x, x))
+    y = layers.Dense(32)(layers.Dense(128, "gelu")(x))
+    x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x + y))
+    return keras.Model(inputs, layers.Dense(5)(x))
+
+
+def decoder():
+    """A network in another one, transposed convolutions, and sums of tensors."""
+    x = inner = keras.Input((16, 16, 16))
+    x = layers.Conv2D(32, 3, 2, padding="same", activation="relu")(x)
+    # Over an activation no normalization is merged.
+    x = layers.BatchNormalization()(x)
+    nested = keras.Model(inner, layers.UpSampling2D()(x), name="a_network_inside")
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(16, 3, padding="same")(inputs)
+    x = layers.PReLU(shared_axes=[1, 2])(x)
+    x = nested(x) + layers.Conv2D(32, 3, padding="same")(x)
+    x = layers.Conv2DTranspose(32, 3, 2, padding="same", activation="relu")(x)
+    return keras.Model(inputs, layers.Conv2D(2, 1)(x))
+
+
+@same_everywhere
+@pytest.mark.parametrize(
+    ("build", "quantization"),
+    [
+        (towers, None),
+        (towers, "int8"),
+        (sequence, None),
+        (sequence, "dynamic"),
+        (volume, "int8"),
+        (attention, None),
+        (decoder, None),
+        (decoder, "int8"),
+    ],
+)
+def test_of_layers_of_several_operations_a_file_is_within_the_budget(
+    build, quantization, tmp_path
+):
+    model = dprp.factorize(with_random_weights(build()))
+    size = {"metric": "bytes", "quantization": quantization}
+    budget = round(0.8 * dprp.plan(model, target=1.0, **size).bytes)
+    assert dprp.prune(model, budget=budget, **size).bytes <= budget
+    rng = np.random.default_rng(0)
+    x = {
+        each.name: rng.uniform(0, 9, (8, *each.shape[1:])).astype(each.dtype)
+        for each in model.inputs
+    }
+    path = tmp_path / "model.tflite"
+    tflite_export.export(model, path, quantization, x, verbose=False)
+    assert 0.93 * budget <= path.stat().st_size <= budget
+
+
 @same_everywhere
 @pytest.mark.parametrize(
     ("build", "quantization"),
