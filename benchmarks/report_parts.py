@@ -1,6 +1,7 @@
 """What the reports of benchmarks are made of."""
 
 import argparse
+import statistics
 import sys
 
 
@@ -8,6 +9,12 @@ def table(headings, lines):
     """Markdown of headings and lists of cells."""
     rule = ["---"] * len(headings)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
+
+
+def rank_correlation(a, b):
+    """Spearman's, of two lists of numbers that differ."""
+    ranks = [[sorted(each).index(value) for value in each] for each in (a, b)]
+    return statistics.correlation(*ranks)
 
 
 def software(environment):

@@ -2,15 +2,14 @@
 
 import contextlib
 import io
-import random
 import re
 import statistics
 
 import numpy as np
+from file_times import timings_of
 
 import keras_dprp as dprp
 import tflite_export
-from tflite_export.benchmark import benchmark
 
 FORMS = {"float32": None, "int8": "int8"}
 CALIBRATION = 300  # images, for int8
@@ -59,8 +58,11 @@ def measure(networks, training, validation, test, folder):
                     "test_accuracy": accuracy(path, *test),
                 }
             )
-    latency = time_in_turns([folder / row["file"] for row in rows])
-    return [{**row, "latency_ms": latency[row["file"]]} for row in rows]
+    timings = timings_of([folder / row["file"] for row in rows], LOADS, RUNS)
+    for row in rows:
+        loads = timings[str(folder / row["file"])]
+        row["latency_ms"] = statistics.median(each.median_ms for each in loads)
+    return rows
 
 
 def file_stem(name):
@@ -79,14 +81,3 @@ def accuracy(path, images, labels):
     """Share of the images whose class LiteRT finds with this file."""
     scores = tflite_export.predict(path, images)
     return float(np.mean(scores.argmax(axis=-1) == labels))
-
-
-def time_in_turns(paths):
-    """Median milliseconds by file name: the files take turns, and are loaded anew."""
-    order, rng = list(paths), random.Random(0)
-    medians: dict[str, list] = {path.name: [] for path in paths}
-    for _ in range(LOADS):
-        rng.shuffle(order)
-        for path, timing in zip(order, benchmark(order, runs=RUNS), strict=True):
-            medians[path.name].append(timing.median_ms)
-    return {name: statistics.median(values) for name, values in medians.items()}

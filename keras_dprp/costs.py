@@ -176,6 +176,13 @@ def pair_is_cheaper(layer, rank):
     return layer.matrix.pair_share(layer.built_input_shape, rank) < 1
 
 
+def form_at(layer, rank):
+    """What `fold` makes of a factorised layer of a rank (None: dense), as text."""
+    if rank is None:
+        return "dense"
+    return "pair" if pair_is_cheaper(layer, rank) else "single"
+
+
 def lasting_variables(layer):
     """The variables of a layer itself that `fold` keeps, the kernel's state aside."""
     if isinstance(layer, SVDLayer):

@@ -10,7 +10,7 @@ import math
 import keras
 
 from keras_dprp.file_parts import FileParts, aligned
-from keras_dprp.kernels import WITH_KERNEL
+from keras_dprp.kernels import DEPTHWISE, SEPARABLE, WITH_KERNEL
 from keras_dprp.layers import SVDLayer
 from keras_dprp.merging import (
     FUSED,
@@ -45,8 +45,6 @@ _SEVERAL: dict[type, tuple[int, int]] = {
     keras.layers.LayerNormalization: (10, 3),
     keras.layers.UpSampling2D: (4, 5),
 }
-_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 _AFFINE = (keras.layers.Rescaling, keras.layers.Normalization)
 _PRODUCTS = (keras.layers.Dense, keras.layers.EinsumDense)
 _TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose)
@@ -159,8 +157,8 @@ class FileSize:
             total += sum(parts.bias(layer, math.prod(shape)) for shape in vectors)
         for number, shape in enumerate(kernels, start=1):
             is_last = number == len(kernels)
-            is_first = isinstance(layer, _SEPARABLE) and not is_last
-            each_channel = isinstance(layer, _DEPTHWISE) or is_first
+            is_first = isinstance(layer, SEPARABLE) and not is_last
+            each_channel = isinstance(layer, DEPTHWISE) or is_first
             filters = math.prod(shape[-2:]) if each_channel else shape[-1]
             axes = len(shape) - 2 if isinstance(layer, WITH_KERNEL) else 0
             total += self._kernel(layer, math.prod(shape), filters, axes)
@@ -227,7 +225,7 @@ class FileSize:
         """Bytes of a layer's name, in those of a bias and of what is computed."""
         with_bias = (*WITH_KERNEL, keras.layers.BatchNormalization)
         constants = sum(isinstance(source, with_bias) for source in sources)
-        if any(isinstance(source, _DEPTHWISE) for source in sources):
+        if any(isinstance(source, DEPTHWISE) for source in sources):
             constants += 3
         return self._parts.mentions(layer, constants, 1)
 

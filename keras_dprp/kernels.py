@@ -44,6 +44,8 @@ WITH_KERNEL = (
     keras.layers.Dense,
     keras.layers.EinsumDense,
 )
+DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 # Their kernels are in a cell.
 RECURRENT = (keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU)
 # Their kernels are in projections.

@@ -7,7 +7,7 @@ import rich.box
 import rich.console
 import rich.table
 
-from keras_dprp.costs import LATENCY, amount_text
+from keras_dprp.costs import LATENCY, amount_text, form_at
 from keras_dprp.file_sizes import BYTES
 from keras_dprp.summary import count_text
 
@@ -119,12 +119,11 @@ def make_plan(cost, ranks, metric):
 
 def _planned(cost, rank, metrics):
     layer = cost.layer
-    form = "pair" if len(cost.operations(rank)) > 1 else "single"
     return PlannedLayer(
         layer.path,
         rank or layer.full_rank,
         layer.full_rank,
-        "dense" if rank is None else form,
+        form_at(layer, rank),
         {metric: (cost.at(metric, rank), cost.dense(metric)) for metric in metrics},
     )
 

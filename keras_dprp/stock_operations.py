@@ -1,13 +1,12 @@
 """What stock Keras layers compute: a call of one as operations, by their sizes."""
 
 import math
-import re
 
 import keras
 
 from keras_dprp.attention import input_shapes, projections
 from keras_dprp.graph import UNKNOWN_SIZE
-from keras_dprp.kernels import ATTENTION, RECURRENT, WITH_KERNEL
+from keras_dprp.kernels import ATTENTION, DEPTHWISE, RECURRENT, SEPARABLE, WITH_KERNEL
 from keras_dprp.layers.equation import Equation
 from keras_dprp.operations import Operation
 
@@ -16,8 +15,6 @@ _TRANSPOSED = (
     keras.layers.Conv2DTranspose,
     keras.layers.Conv3DTranspose,
 )
-_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 
 
 def stock_operations(call):
@@ -74,16 +71,16 @@ def _products(shape, channels, filters):
 
 def _einsum_sizes(layer):
     """Channels and filters of the matrix that a kernel of any axes stands for."""
-    _, kernel, result = re.split(",|->", layer.equation)
-    sizes = list(zip(kernel, layer.kernel.shape, strict=True))
-    channels = math.prod(size for axis, size in sizes if axis not in result)
-    return channels, math.prod(size for axis, size in sizes if axis in result)
+    equation = Equation.of(layer.equation)
+    sizes = dict(zip(equation.kernel, layer.kernel.shape, strict=True))
+    channels = math.prod(sizes[axis] for axis in equation.rows)
+    return channels, math.prod(sizes.values()) // channels
 
 
 def _convolutions(layer, inputs, outputs):
-    if isinstance(layer, _DEPTHWISE):
+    if isinstance(layer, DEPTHWISE):
         return [_depthwise(layer.kernel, inputs, outputs)]
-    if isinstance(layer, _SEPARABLE):
+    if isinstance(layer, SEPARABLE):
         *kernel, channels, filters = layer.pointwise_kernel.shape
         second = Operation(outputs, outputs, channels, filters, tuple(kernel))
         return [_depthwise(layer.depthwise_kernel, inputs, outputs), second]

@@ -10,7 +10,7 @@ import rich.console
 import rich.table
 
 from keras_dprp.attention import plain_attention, projections, reason_left
-from keras_dprp.costs import NetworkCost, lasting_variables, pair_is_cheaper
+from keras_dprp.costs import NetworkCost, form_at, lasting_variables, rank_now
 from keras_dprp.graph import (
     check_is_built,
     check_is_model,
@@ -138,20 +138,13 @@ def _rows(model, cost):
         # Layers of nested models may share a name; a path belongs to one of them.
         name = layer.name if taken[layer.name] == 1 else layer.path
         if layer in cost.layers:
-            form = _form(layer)
+            form = form_at(layer, rank_now(layer))
         elif layer in in_graph:
             form = reason_left(layer, mode, plain) or "not chosen"
         else:
             form = "inside another layer, MACs not counted"
         rows.append(_row(name, layer, cost, form))
     return rows
-
-
-def _form(layer):
-    """What `fold` makes of a factorised layer."""
-    if layer.is_dense:
-        return "dense"
-    return "pair" if pair_is_cheaper(layer, layer.rank) else "single"
 
 
 def _row(name, layer, cost, form):

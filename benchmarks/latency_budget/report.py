@@ -9,7 +9,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE.parent))
 
-from report_parts import machine, software, table, write_or_check  # noqa: E402
+from report_parts import (  # noqa: E402
+    machine,
+    rank_correlation,
+    software,
+    table,
+    write_or_check,
+)
 
 FRAGMENT = ROOT / "docs" / "fragments" / "latency_budget.md"
 METRICS = {"macs": "of the MACs", "latency": "of the latency"}
@@ -42,12 +48,6 @@ def agreement(rows):
             f"error is {statistics.median(errors):.1%}, the largest "
             f"{max(errors):.1%}."
         )
-
-
-def rank_correlation(a, b):
-    """Spearman's."""
-    ranks = [[sorted(each).index(value) for value in each] for each in (a, b)]
-    return statistics.correlation(*ranks)
 
 
 def fragment():

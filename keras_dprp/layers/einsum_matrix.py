@@ -5,7 +5,6 @@ and the columns those that are new (d and e). A pair has the equations "abc,cr->
 "abr,rde->abde".
 """
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ from keras import ops
 
 from keras_dprp.layers.equation import Equation
 from keras_dprp.layers.kernel_matrix import KernelMatrix
-from keras_dprp.operations import Operation
 
 
 @dataclass(frozen=True)
@@ -71,14 +69,6 @@ class EinsumMatrix(KernelMatrix):
         output_shape = tuple(known.get(axis) for axis in middle)
         of_first = {"equation": str(first), "output_shape": output_shape}
         return of_first, {"equation": str(last)}
-
-    def operations(self, input_shape, rank=None):
-        rows, columns = self.shape
-        vectors = (math.prod(size or 1 for size in input_shape[1:]) // rows,)
-        widths = [rows, columns] if rank is None else [rows, rank, columns]
-        return [
-            Operation(vectors, vectors, *each) for each in itertools.pairwise(widths)
-        ]
 
     def _sides(self):
         return self.equation.rows, self.equation.columns

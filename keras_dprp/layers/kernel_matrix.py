@@ -40,9 +40,9 @@ class KernelMatrix:
 
     def operations(self, input_shape, rank=None):
         """What is computed for one sample: one `Operation` if dense, two of a pair."""
-        vectors = (math.prod(size or 1 for size in input_shape[1:-1]),)
-        channels, filters = self.kernel_shape
-        widths = [channels, filters] if rank is None else [channels, rank, filters]
+        rows, columns = self.shape
+        vectors = (math.prod(size or 1 for size in input_shape[1:]) // rows,)
+        widths = [rows, columns] if rank is None else [rows, rank, columns]
         return [
             Operation(vectors, vectors, *each) for each in itertools.pairwise(widths)
         ]

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_dprp.layers.conv_matrix import ConvMatrix
-from keras_dprp.layers.kernel_matrix import cheapest
+from keras_dprp.layers.kernel_matrix import cheapest, check_mode
 from keras_dprp.layers.svd_layer import SVDLayer
 
 
@@ -13,6 +13,17 @@ class SVDConv(SVDLayer):
 
     matrix_class = ConvMatrix
     groups = 1
+
+    def __init__(self, arguments, rank, structure, compression, **kwargs):
+        if self.modes:
+            check_mode(arguments["mode"])
+        super().__init__(arguments, rank, structure, compression, **kwargs)
+        if self.modes:
+            self.mode = arguments["mode"]
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "mode": self.mode} if self.modes else config
 
     @classmethod
     def matrices(cls, layer, input_shape, mode):

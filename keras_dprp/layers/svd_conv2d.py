@@ -3,7 +3,7 @@
 import keras
 
 from keras_dprp.copies import shared_arguments
-from keras_dprp.layers.kernel_matrix import MODES, check_mode
+from keras_dprp.layers.kernel_matrix import MODES
 from keras_dprp.layers.svd_conv import SVDConv
 
 
@@ -70,9 +70,4 @@ class SVDConv2D(SVDConv):
         mode="spatial",
         **kwargs,
     ):
-        check_mode(mode)
         super().__init__(locals(), rank, structure, compression, **kwargs)
-        self.mode = mode
-
-    def get_config(self):
-        return {**super().get_config(), "mode": self.mode}

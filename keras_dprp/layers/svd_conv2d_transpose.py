@@ -3,7 +3,7 @@
 import keras
 
 from keras_dprp.copies import shared_arguments
-from keras_dprp.layers.kernel_matrix import MODES, check_mode
+from keras_dprp.layers.kernel_matrix import MODES
 from keras_dprp.layers.svd_conv_transpose import SVDConvTranspose
 
 
@@ -62,9 +62,4 @@ class SVDConv2DTranspose(SVDConvTranspose):
         mode="spatial",
         **kwargs,
     ):
-        check_mode(mode)
         super().__init__(locals(), rank, structure, compression, **kwargs)
-        self.mode = mode
-
-    def get_config(self):
-        return {**super().get_config(), "mode": self.mode}
